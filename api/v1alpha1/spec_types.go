@@ -1,0 +1,347 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// FediFlowClusterSpec is the desired state of a fediverse platform. Domain, image and profile
+// alone give a complete one; every other field overrides what the profile derives.
+//
+// +kubebuilder:validation:XValidation:rule="self.domain == oldSelf.domain",message="domain is part of every actor's identity and cannot change: create a new FediFlowCluster for the new domain"
+// +kubebuilder:validation:XValidation:rule="(has(self.database) && has(self.database.external)) == (has(oldSelf.database) && has(oldSelf.database.external))",message="database cannot change between managed and external in place: dump it, create a new FediFlowCluster and restore there"
+type FediFlowClusterSpec struct {
+	// domain is the host name of the platform, as it appears after the @ of every account, in
+	// lower case and without scheme, port or path. It is part of every actor's identity and
+	// cannot be changed later.
+	// +required
+	// +kubebuilder:validation:MinLength=4
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$')",message="domain must be a lower-case DNS name with at least one dot and without scheme, port or path, such as social.example.edu"
+	Domain string `json:"domain"`
+
+	// image is the container image of the application, with a tag or digest, for example
+	// fediflow/fediflow:0.1.0. Changing it runs the migrations and then rolls the application.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9][a-zA-Z0-9._/:-]*(@sha256:[a-f0-9]{64})?$') && (self.contains('@') || self.matches('.*:[A-Za-z0-9_][A-Za-z0-9._-]*$'))",message="image must name a tag or a digest, such as fediflow/fediflow:0.1.0: without one, what runs is not reproducible"
+	Image string `json:"image"`
+
+	// profile says how large the platform is; every number is derived from it.
+	// +required
+	Profile ProfileSpec `json:"profile"`
+
+	// imagePullSecrets are Secrets of type kubernetes.io/dockerconfigjson in this namespace with
+	// which every image is pulled. Default: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	ImagePullSecrets []SecretName `json:"imagePullSecrets,omitempty"`
+
+	// api overrides the HTTP and ActivityPub servers.
+	// +optional
+	API *APISpec `json:"api,omitempty"`
+
+	// migrations overrides how the database schema is migrated before a rollout.
+	// +optional
+	Migrations *MigrationsSpec `json:"migrations,omitempty"`
+
+	// database overrides the PostgreSQL database, or names one that runs elsewhere.
+	// Default: a managed one.
+	// +optional
+	Database *DatabaseSpec `json:"database,omitempty"`
+
+	// pooler overrides the PgBouncer connection poolers in front of the database.
+	// +optional
+	Pooler *PoolerSpec `json:"pooler,omitempty"`
+
+	// redis overrides the stores that speak the Redis protocol (the program is Valkey).
+	// +optional
+	Redis *RedisSpec `json:"redis,omitempty"`
+
+	// edge overrides the HTTP caches in front of the platform.
+	// +optional
+	Edge *EdgeSpec `json:"edge,omitempty"`
+}
+
+// SecretName names a Secret in the namespace of the cluster.
+type SecretName struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`
+	Name string `json:"name"`
+}
+
+// ProfileSize is one of the five named sizes.
+// +kubebuilder:validation:Enum=Development;Small;Medium;Large;XLarge
+type ProfileSize string
+
+// The named sizes and the monthly active users each is made for.
+const (
+	SizeDevelopment ProfileSize = "Development" // 10
+	SizeSmall       ProfileSize = "Small"       // 100
+	SizeMedium      ProfileSize = "Medium"      // 2,000
+	SizeLarge       ProfileSize = "Large"       // 20,000
+	SizeXLarge      ProfileSize = "XLarge"      // 100,000
+)
+
+// ProfileSpec declares the size of the platform.
+type ProfileSpec struct {
+	// size is a named anchor: Development (10 monthly active users), Small (100), Medium (2,000),
+	// Large (20,000) or XLarge (100,000).
+	// +required
+	Size ProfileSize `json:"size"`
+}
+
+// ResourceOverride replaces single figures of what the profile derives. Memory request and limit
+// are always equal; CPU is requested and not limited.
+type ResourceOverride struct {
+	// cpu is the CPU request of each pod in cores, for example 500m. Default: from the profile.
+	// +optional
+	CPU *resource.Quantity `json:"cpu,omitempty"`
+	// memory is the memory request and limit of each pod in bytes, for example 512Mi. Default:
+	// from the profile.
+	// +optional
+	Memory *resource.Quantity `json:"memory,omitempty"`
+}
+
+// APISpec overrides the HTTP and ActivityPub servers.
+type APISpec struct {
+	// autoscaling bounds the HorizontalPodAutoscaler, which alone owns the replica count.
+	// +optional
+	Autoscaling *AutoscalingSpec `json:"autoscaling,omitempty"`
+	// resources of each pod.
+	// +optional
+	Resources *ResourceOverride `json:"resources,omitempty"`
+}
+
+// AutoscalingSpec bounds a HorizontalPodAutoscaler. Absent fields come from the profile.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",message="minReplicas must not be larger than maxReplicas"
+type AutoscalingSpec struct {
+	// minReplicas is the smallest number of pods. Default: from the profile.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MinReplicas *int32 `json:"minReplicas,omitempty"`
+	// maxReplicas is the largest number of pods. Default: from the profile.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxReplicas *int32 `json:"maxReplicas,omitempty"`
+	// cpuUtilization is the average CPU use to aim at, in percent of the request. Default: 70.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	CPUUtilization *int32 `json:"cpuUtilization,omitempty"`
+	// memoryUtilization is the average memory use to aim at, in percent of the request. Default: 80.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	MemoryUtilization *int32 `json:"memoryUtilization,omitempty"`
+}
+
+// MigrationsSpec overrides the Jobs that migrate the database schema.
+type MigrationsSpec struct {
+	// preDeploy is the Job that must succeed before pods of a new image start. It connects to the
+	// primary directly, not through the pooler.
+	// +optional
+	PreDeploy *MigrationSpec `json:"preDeploy,omitempty"`
+}
+
+// MigrationSpec is one migration Job.
+type MigrationSpec struct {
+	// command runs in the application image. Default: ["node", "migrate.js", "up"].
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=1024
+	Command []string `json:"command,omitempty"`
+}
+
+// DatabaseSpec is either managed (the operator runs PostgreSQL) or external (somebody else does).
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.managed) && has(self.external))",message="database is either managed or external, not both: remove one of them"
+type DatabaseSpec struct {
+	// managed overrides the PostgreSQL members that the operator runs.
+	// +optional
+	Managed *ManagedDatabaseSpec `json:"managed,omitempty"`
+	// external names a PostgreSQL that runs elsewhere; the pooler connects to it.
+	// +optional
+	External *ExternalDatabaseSpec `json:"external,omitempty"`
+}
+
+// Durability says what an acknowledged write has survived.
+// +kubebuilder:validation:Enum=Synchronous;Asynchronous
+type Durability string
+
+const (
+	// DurabilitySynchronous acknowledges a write when a standby has it too. When no standby is
+	// left it keeps accepting writes.
+	DurabilitySynchronous Durability = "Synchronous"
+	// DurabilityAsynchronous acknowledges a write when the primary has it.
+	DurabilityAsynchronous Durability = "Asynchronous"
+)
+
+// ManagedDatabaseSpec overrides the PostgreSQL members that the operator runs.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.instances) && self.instances == 1 && has(self.durability) && self.durability == 'Synchronous')",message="durability Synchronous needs a standby: use instances 2 or more, or durability Asynchronous"
+type ManagedDatabaseSpec struct {
+	// instances is the number of PostgreSQL members, primary included. Default: from the profile.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=9
+	Instances *int32 `json:"instances,omitempty"`
+	// durability is Synchronous (a write is acknowledged when a standby has it too) or
+	// Asynchronous. Default: Synchronous where there is a standby.
+	// +optional
+	Durability *Durability `json:"durability,omitempty"`
+	// storage of each member.
+	// +optional
+	Storage *StorageSpec `json:"storage,omitempty"`
+	// resources of each member.
+	// +optional
+	Resources *ResourceOverride `json:"resources,omitempty"`
+}
+
+// StorageSpec is the volume of each member of a component.
+type StorageSpec struct {
+	// size of the volume in bytes, for example 50Gi. Default: from the profile.
+	// +optional
+	Size *resource.Quantity `json:"size,omitempty"`
+	// storageClassName is the StorageClass of the volume. It cannot be changed once volumes exist.
+	// Default: the default class of the Kubernetes cluster.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`
+	StorageClassName *string `json:"storageClassName,omitempty"`
+}
+
+// ExternalDatabaseSpec names a PostgreSQL that runs elsewhere.
+type ExternalDatabaseSpec struct {
+	// host is the DNS name or IPv4 address of the server.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?$`
+	Host string `json:"host"`
+	// port of the server. Default: 5432.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port *int32 `json:"port,omitempty"`
+	// database is the name of the database. Default: fediflow.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[a-z_][a-z0-9_]{0,62}$`
+	// +kubebuilder:validation:MaxLength=63
+	Database *string `json:"database,omitempty"`
+	// credentialsSecret is a Secret in this namespace with the keys username, password, and
+	// userlist.txt (one line: "username" "password", for the pooler).
+	// +required
+	CredentialsSecret SecretName `json:"credentialsSecret"`
+}
+
+// PoolerSpec overrides the PgBouncer connection poolers.
+type PoolerSpec struct {
+	// replicas of each pooler (one pooler for writes, one for reads). Default: from the profile.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=50
+	Replicas *int32 `json:"replicas,omitempty"`
+	// resources of each pod.
+	// +optional
+	Resources *ResourceOverride `json:"resources,omitempty"`
+}
+
+// RedisSpec is the set of stores that speak the Redis protocol.
+type RedisSpec struct {
+	// managed overrides the Valkey stores that the operator runs.
+	// +optional
+	Managed *ManagedRedisSpec `json:"managed,omitempty"`
+}
+
+// ManagedRedisSpec overrides the two stores: queue (durable, never evicts) and cache (in memory,
+// evicts).
+type ManagedRedisSpec struct {
+	// queue overrides the durable store.
+	// +optional
+	Queue *RedisQueueSpec `json:"queue,omitempty"`
+	// cache overrides the evictable store.
+	// +optional
+	Cache *RedisCacheSpec `json:"cache,omitempty"`
+}
+
+// RedisQueueSpec overrides the durable store.
+type RedisQueueSpec struct {
+	// replicas is the number of members, master included. Default: from the profile.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=5
+	Replicas *int32 `json:"replicas,omitempty"`
+	// storage of each member.
+	// +optional
+	Storage *StorageSpec `json:"storage,omitempty"`
+	// resources of each member.
+	// +optional
+	Resources *ResourceOverride `json:"resources,omitempty"`
+}
+
+// RedisCacheSpec overrides the evictable store.
+type RedisCacheSpec struct {
+	// replicas is the number of members, master included. Default: from the profile.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=5
+	Replicas *int32 `json:"replicas,omitempty"`
+	// resources of each member.
+	// +optional
+	Resources *ResourceOverride `json:"resources,omitempty"`
+}
+
+// EdgeSpec overrides the HTTP caches in front of the platform.
+type EdgeSpec struct {
+	// regions to run caches in, each pinned to the nodes whose label topology.kubernetes.io/region
+	// has its name. Default: one group of caches named default, on any node.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Regions []EdgeRegionSpec `json:"regions,omitempty"`
+	// storage is the cache volume of each edge pod.
+	// +optional
+	Storage *StorageSpec `json:"storage,omitempty"`
+	// resources of each pod.
+	// +optional
+	Resources *ResourceOverride `json:"resources,omitempty"`
+	// serviceType is the type of the edge Services: ClusterIP, NodePort or LoadBalancer.
+	// Default: ClusterIP, for use behind an Ingress or Gateway.
+	// +optional
+	ServiceType *EdgeServiceType `json:"serviceType,omitempty"`
+}
+
+// EdgeServiceType is the type of the edge Services.
+// +kubebuilder:validation:Enum=ClusterIP;NodePort;LoadBalancer
+type EdgeServiceType corev1.ServiceType
+
+// EdgeRegionSpec is one region.
+type EdgeRegionSpec struct {
+	// name of the region: the value of the node label topology.kubernetes.io/region.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
+	Name string `json:"name"`
+	// replicas is the number of edge pods in the region. Default: from the profile.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=50
+	Replicas *int32 `json:"replicas,omitempty"`
+}

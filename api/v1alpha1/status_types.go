@@ -1,0 +1,208 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Condition types. Ready, Reconciling and Stalled follow kstatus.
+const (
+	// ConditionReady is True while every component is ready.
+	ConditionReady = "Ready"
+	// ConditionReconciling is present and True only while the operator is working.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is present and True only for what a retry cannot fix.
+	ConditionStalled = "Stalled"
+)
+
+// Reasons of the conditions Ready, Reconciling and Stalled.
+const (
+	// ReasonNew: the operator has not looked at the cluster yet.
+	ReasonNew = "New"
+	// ReasonReady: every component is ready.
+	ReasonReady = "Ready"
+	// ReasonProgressing: at least one component is not ready yet.
+	ReasonProgressing = "Progressing"
+	// ReasonInvalidSpec: the spec contradicts itself or the Kubernetes cluster; the message says what to write instead.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonSecretNotFound: a Secret that the spec names, or that existing data needs, is missing.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonSecretForbidden: the operator may not use Secrets in this namespace; enrol it with config/namespace.
+	ReasonSecretForbidden = "SecretForbidden"
+	// ReasonStorageClassNotFound: a StorageClass that the spec names does not exist.
+	ReasonStorageClassNotFound = "StorageClassNotFound"
+	// ReasonRegionNotFound: no node carries the label of a region that the spec names.
+	ReasonRegionNotFound = "RegionNotFound"
+	// ReasonNameConflict: an object that the platform needs exists and belongs to somebody else.
+	ReasonNameConflict = "NameConflict"
+	// ReasonApplyRejected: the API server refused an object; the message is its own.
+	ReasonApplyRejected = "ApplyRejected"
+	// ReasonImagePullFailed: an image cannot be pulled.
+	ReasonImagePullFailed = "ImagePullFailed"
+	// ReasonUnschedulable: a pod finds no node.
+	ReasonUnschedulable = "Unschedulable"
+	// ReasonContainerFailing: a container exits or is killed again and again.
+	ReasonContainerFailing = "ContainerFailing"
+	// ReasonMigrationFailed: the migration Job failed; the old pods keep serving.
+	ReasonMigrationFailed = "MigrationFailed"
+	// ReasonWaiting: the component waits for another one.
+	ReasonWaiting = "Waiting"
+	// ReasonRollingOut: pods are being created or replaced.
+	ReasonRollingOut = "RollingOut"
+	// ReasonNoPrimary: the database has no primary at the moment.
+	ReasonNoPrimary = "NoPrimary"
+	// ReasonNoMaster: a Redis store has no master at the moment.
+	ReasonNoMaster = "NoMaster"
+	// ReasonNotReplicating: a member is not streaming from its primary.
+	ReasonNotReplicating = "NotReplicating"
+)
+
+// ComponentState is the state of one component.
+// +kubebuilder:validation:Enum=Ready;Progressing;Waiting;Degraded;Failed
+type ComponentState string
+
+// The states of a component, best first.
+const (
+	// StateReady: everything asked for is there.
+	StateReady ComponentState = "Ready"
+	// StateProgressing: pods are being created or replaced.
+	StateProgressing ComponentState = "Progressing"
+	// StateWaiting: nothing is done until another component is ready.
+	StateWaiting ComponentState = "Waiting"
+	// StateDegraded: it serves, with less than asked for.
+	StateDegraded ComponentState = "Degraded"
+	// StateFailed: a human must act.
+	StateFailed ComponentState = "Failed"
+)
+
+// ComponentStatus is what is known of one component.
+type ComponentStatus struct {
+	// name of the component, for example api, postgres or edge-us-east.
+	Name string `json:"name"`
+	// state is Ready, Progressing, Waiting, Degraded or Failed.
+	State ComponentState `json:"state"`
+	// reason is a CamelCase word for programs.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// message says what is missing and names the object.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// ready is the number of ready pods.
+	Ready int32 `json:"ready"`
+	// desired is the number of pods asked for.
+	Desired int32 `json:"desired"`
+}
+
+// DatabaseMemberRole is the role of a PostgreSQL member.
+type DatabaseMemberRole string
+
+// The roles of a PostgreSQL member.
+const (
+	RolePrimary     DatabaseMemberRole = "Primary"
+	RoleSyncStandby DatabaseMemberRole = "SyncStandby"
+	RoleReplica     DatabaseMemberRole = "Replica"
+	RoleUnknown     DatabaseMemberRole = "Unknown"
+)
+
+// DatabaseMemberStatus is one PostgreSQL member.
+type DatabaseMemberStatus struct {
+	// name of the member, which is the name of its pod.
+	Name string `json:"name"`
+	// role is Primary, SyncStandby, Replica or Unknown.
+	Role DatabaseMemberRole `json:"role"`
+	// state as Patroni reports it, for example running or streaming.
+	// +optional
+	State string `json:"state,omitempty"`
+	// timeline of the member; it grows by one with every promotion.
+	// +optional
+	Timeline int64 `json:"timeline,omitempty"`
+	// lagBytes is how far the member was behind the primary when last recorded, in bytes rounded
+	// down to whole MiB. It is recorded on events, not continuously.
+	// +optional
+	LagBytes *int64 `json:"lagBytes,omitempty"`
+}
+
+// DatabaseStatus is what is known of the database.
+type DatabaseStatus struct {
+	// primary is the member that holds the leader lock.
+	// +optional
+	Primary string `json:"primary,omitempty"`
+	// members of the database, sorted by name.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Members []DatabaseMemberStatus `json:"members,omitempty"`
+}
+
+// RedisStoreStatus is one Redis store.
+type RedisStoreStatus struct {
+	// name of the store: queue or cache.
+	Name string `json:"name"`
+	// master is the pod that takes writes, as Sentinel last said.
+	// +optional
+	Master string `json:"master,omitempty"`
+}
+
+// PlanComponent holds the figures one component runs with.
+type PlanComponent struct {
+	// name of the component.
+	Name string `json:"name"`
+	// replicas is the number of pods, or the smallest number where an autoscaler decides.
+	Replicas int32 `json:"replicas"`
+	// maxReplicas is the largest number of pods where an autoscaler decides.
+	// +optional
+	MaxReplicas int32 `json:"maxReplicas,omitempty"`
+	// cpu is the CPU request of each pod.
+	CPU string `json:"cpu"`
+	// memory is the memory request and limit of each pod.
+	Memory string `json:"memory"`
+	// storage of each pod.
+	// +optional
+	Storage string `json:"storage,omitempty"`
+}
+
+// PlanStatus holds the effective figures.
+type PlanStatus struct {
+	// components and their figures, in the order in which they are applied.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Components []PlanComponent `json:"components,omitempty"`
+	// overrides lists the spec fields that replace a figure of the profile, sorted.
+	// +optional
+	// +listType=atomic
+	Overrides []string `json:"overrides,omitempty"`
+}
+
+// FediFlowClusterStatus is what the operator last saw.
+type FediFlowClusterStatus struct {
+	// observedGeneration is the generation of the spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// conditions: Ready; Reconciling and Stalled only while they are True.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// components and their state.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Components []ComponentStatus `json:"components,omitempty"`
+	// api is "ready/desired" of the api component.
+	// +optional
+	API string `json:"api,omitempty"`
+	// edge is "ready/desired" of all edge pods.
+	// +optional
+	Edge string `json:"edge,omitempty"`
+	// database members and roles.
+	// +optional
+	Database *DatabaseStatus `json:"database,omitempty"`
+	// redis stores and their masters.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Redis []RedisStoreStatus `json:"redis,omitempty"`
+	// plan holds the effective figures.
+	// +optional
+	Plan *PlanStatus `json:"plan,omitempty"`
+}

@@ -1,0 +1,109 @@
+package component
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/fediflow/fediflow-operator/internal/plan"
+)
+
+// Key identifies a child object in the namespace of its cluster.
+type Key struct{ Kind, Name string }
+
+// World is what was observed of one cluster, once per pass. Nothing in it may be changed.
+type World struct {
+	// Objects are the live children by kind and name.
+	Objects map[Key]runtime.Object
+	// Pods of the cluster, sorted by name.
+	Pods []*corev1.Pod
+	// Masters are the pods that Sentinel says are masters, by store; empty where nobody answered.
+	Masters map[plan.StoreName]string
+}
+
+func lookup[T runtime.Object](w World, kind, name string) (T, bool) {
+	object, ok := w.Objects[Key{kind, name}].(T)
+	return object, ok
+}
+
+// Deployment returns a Deployment, or nil.
+func (w World) Deployment(name string) *appsv1.Deployment {
+	object, _ := lookup[*appsv1.Deployment](w, "Deployment", name)
+	return object
+}
+
+// StatefulSet returns a StatefulSet, or nil.
+func (w World) StatefulSet(name string) *appsv1.StatefulSet {
+	object, _ := lookup[*appsv1.StatefulSet](w, "StatefulSet", name)
+	return object
+}
+
+// Job returns a Job, or nil.
+func (w World) Job(name string) *batchv1.Job {
+	object, _ := lookup[*batchv1.Job](w, "Job", name)
+	return object
+}
+
+// Autoscaler returns a HorizontalPodAutoscaler, or nil.
+func (w World) Autoscaler(name string) *autoscalingv2.HorizontalPodAutoscaler {
+	object, _ := lookup[*autoscalingv2.HorizontalPodAutoscaler](w, "HorizontalPodAutoscaler", name)
+	return object
+}
+
+// Annotations returns the annotations of an object of the core group, or nil.
+func (w World) Annotations(kind, name string) map[string]string {
+	object, ok := w.Objects[Key{kind, name}].(interface{ GetAnnotations() map[string]string })
+	if !ok {
+		return nil
+	}
+	return object.GetAnnotations()
+}
+
+// PodsWith returns the pods that carry all of the labels, sorted by name.
+func (w World) PodsWith(labels map[string]string) []*corev1.Pod {
+	var pods []*corev1.Pod
+	for _, pod := range w.Pods {
+		if hasAll(pod.Labels, labels) {
+			pods = append(pods, pod)
+		}
+	}
+	slices.SortFunc(pods, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	return pods
+}
+
+func hasAll(have, want map[string]string) bool {
+	for key, value := range want {
+		if have[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// Kinds are the kinds among the observed objects, sorted.
+func (w World) Kinds() []string {
+	kinds := map[string]bool{}
+	for key := range w.Objects {
+		kinds[key.Kind] = true
+	}
+	return slices.Sorted(maps.Keys(kinds))
+}
+
+// IsReady says whether a pod is ready and not on its way out.
+func IsReady(pod *corev1.Pod) bool {
+	if pod.DeletionTimestamp != nil {
+		return false
+	}
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}

@@ -1,0 +1,136 @@
+package plan
+
+import "strconv"
+
+// ComponentName is the name of a component, as in status and in the label
+// app.kubernetes.io/component.
+type ComponentName string
+
+// The components, in the order in which they are applied.
+const (
+	Postgres  ComponentName = "postgres"
+	Redis     ComponentName = "redis"
+	Pooler    ComponentName = "pooler"
+	Migration ComponentName = "migration"
+	API       ComponentName = "api"
+	Edge      ComponentName = "edge"
+)
+
+// ClusterName is the name of a FediFlowCluster. Its methods spell the name of every object.
+type ClusterName string
+
+// Component is the name of a component's main object.
+func (c ClusterName) Component(component ComponentName) string {
+	return string(c) + "-" + string(component)
+}
+
+// PostgresConfig is the Endpoints object that holds Patroni's dynamic configuration and the
+// Service that keeps it alive.
+func (c ClusterName) PostgresConfig() string { return c.Component(Postgres) + "-config" }
+
+// PostgresSync is the Endpoints object that holds the synchronous set.
+func (c ClusterName) PostgresSync() string { return c.Component(Postgres) + "-sync" }
+
+// PostgresFailover is the Endpoints object that holds a switchover request.
+func (c ClusterName) PostgresFailover() string { return c.Component(Postgres) + "-failover" }
+
+// PostgresMembers is the headless Service that names the members.
+func (c ClusterName) PostgresMembers() string { return c.Component(Postgres) + "-members" }
+
+// PostgresReadOnly is the Service of the replicas.
+func (c ClusterName) PostgresReadOnly() string { return c.Component(Postgres) + "-ro" }
+
+// PostgresPatroni is the ConfigMap with Patroni's configuration file.
+func (c ClusterName) PostgresPatroni() string { return c.Component(Postgres) + "-patroni" }
+
+// PostgresCredentials is the Secret with the database passwords.
+func (c ClusterName) PostgresCredentials() string { return c.Component(Postgres) + "-credentials" }
+
+// Pooler is the name of the pooler of a direction.
+func (c ClusterName) Pooler(access Access) string { return c.Component(Pooler) + "-" + string(access) }
+
+// RedisStore is the StatefulSet and headless Service of a store.
+func (c ClusterName) RedisStore(store StoreName) string {
+	return c.Component(Redis) + "-" + string(store)
+}
+
+// RedisSentinel is the StatefulSet and headless Service of the Sentinels.
+func (c ClusterName) RedisSentinel() string { return c.Component(Redis) + "-sentinel" }
+
+// RedisCredentials is the Secret with the password of stores and Sentinels.
+func (c ClusterName) RedisCredentials() string { return c.Component(Redis) + "-credentials" }
+
+// EdgeRegion is the StatefulSet and Service of a region.
+func (c ClusterName) EdgeRegion(region string) string { return c.Component(Edge) + "-" + region }
+
+// EdgeRegionMembers is the headless Service that names the pods of a region. Region names cannot
+// start with a hyphen, so no region is called this.
+func (c ClusterName) EdgeRegionMembers(region string) string {
+	return c.EdgeRegion(region) + "-members"
+}
+
+// AppSecrets is the Secret with the application's own secrets.
+func (c ClusterName) AppSecrets() string { return string(c) + "-app-secrets" }
+
+// MigrationJob is the Job that migrates for a rollout; hash identifies its content.
+func (c ClusterName) MigrationJob(hash string) string { return c.Component(Migration) + "-" + hash }
+
+// Member is the pod of a StatefulSet with the given ordinal.
+func Member(statefulSet string, ordinal int32) string {
+	return statefulSet + "-" + strconv.Itoa(int(ordinal))
+}
+
+// Access is the direction of a pooler.
+type Access string
+
+// The directions of a pooler.
+const (
+	ReadWrite Access = "rw"
+	ReadOnly  Access = "ro"
+)
+
+// StoreName is the name of a Redis store, also its name in Sentinel.
+type StoreName string
+
+// The Redis stores.
+const (
+	Queue StoreName = "queue"
+	Cache StoreName = "cache"
+)
+
+// Labels and annotations of child objects.
+const (
+	LabelCluster   = "fediflow.io/cluster"
+	LabelName      = "app.kubernetes.io/name"
+	LabelComponent = "app.kubernetes.io/component"
+	LabelPartOf    = "app.kubernetes.io/part-of"
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	LabelRegion    = "topology.kubernetes.io/region"
+	// LabelRole is set by Patroni on database pods.
+	LabelRole = "fediflow.io/role"
+	// LabelStore tells the pods of one Redis store from the others.
+	LabelStore = "fediflow.io/store"
+	// LabelAccess tells the pods of one pooler from the other.
+	LabelAccess = "fediflow.io/access"
+	// LabelEdgeRegion tells the edge pods of one region from the others.
+	LabelEdgeRegion = "fediflow.io/edge-region"
+	// AnnotationConfigHash rolls pods when a file they read only at start changes.
+	AnnotationConfigHash = "fediflow.io/config-hash"
+
+	ManagedBy = "fediflow-operator"
+	PartOf    = "fediflow"
+)
+
+// Labels are on every object of a component.
+func (c ClusterName) Labels(component ComponentName) map[string]string {
+	labels := c.Selector(component)
+	labels[LabelName] = PartOf
+	labels[LabelPartOf] = PartOf
+	labels[LabelManagedBy] = ManagedBy
+	return labels
+}
+
+// Selector is the part of the labels that identifies a component.
+func (c ClusterName) Selector(component ComponentName) map[string]string {
+	return map[string]string{LabelCluster: string(c), LabelComponent: string(component)}
+}

@@ -1,0 +1,180 @@
+// Package plan turns a spec, its profile and facts about the Kubernetes cluster into a Plan: every
+// number the platform runs with. It is pure; it reads nothing and cannot fail half way.
+package plan
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/fediflow/fediflow-operator/api/v1alpha1"
+)
+
+// Plan is what one cluster runs with. Everything in it is legal and complete.
+type Plan struct {
+	Namespace string
+	Name      ClusterName
+	Domain    string
+	// PullSecrets are names of Secrets.
+	PullSecrets []string
+	// Image is the application image.
+	Image     string
+	API       APIPlan
+	Migration MigrationPlan
+	Database  DatabasePlan
+	Pooler    PoolerPlan
+	Redis     RedisPlan
+	Edge      EdgePlan
+	// Overrides lists the spec fields that replaced a figure of the profile, sorted.
+	Overrides []string
+}
+
+// Facts are what resolve needs to know of the world.
+type Facts struct {
+	Images Images
+	// Regions are the values of the node label topology.kubernetes.io/region, sorted.
+	Regions []string
+	// StorageClasses are the names of all StorageClasses, sorted.
+	StorageClasses []string
+}
+
+// Images are the images this operator ships.
+type Images struct {
+	Postgres  string
+	PgBouncer string
+	Valkey    string
+	Edge      string
+}
+
+// Problem is something wrong with a spec that no retry can fix.
+type Problem struct {
+	// Reason is one of the exported condition reasons of v1alpha1.
+	Reason string
+	// Message says what to write instead.
+	Message string
+}
+
+// Resources of each pod. Memory is request and limit, in bytes; CPU is a request, in cores.
+type Resources struct {
+	CPU    resource.Quantity
+	Memory resource.Quantity
+}
+
+// Storage of each member.
+type Storage struct {
+	Size resource.Quantity
+	// ClassName is empty for the default StorageClass.
+	ClassName string
+}
+
+// Autoscaling bounds the HorizontalPodAutoscaler; utilisations are percentages of the request.
+type Autoscaling struct {
+	MinReplicas, MaxReplicas int32
+	CPUUtilization           int32
+	MemoryUtilization        int32
+}
+
+// APIPlan is the plan of the HTTP and ActivityPub servers.
+type APIPlan struct {
+	Autoscaling Autoscaling
+	Resources   Resources
+	// HeapMiB bounds the JavaScript heap.
+	HeapMiB int64
+	Pool    ClientPool
+}
+
+// ClientPool is the connection pool inside one application process.
+type ClientPool struct {
+	Min, Max               int32
+	IdleMilliseconds       int32
+	ConnectionMilliseconds int32
+	// StatementMilliseconds bounds one statement.
+	StatementMilliseconds int32
+}
+
+// MigrationPlan is the plan of the schema migrations.
+type MigrationPlan struct {
+	Command []string
+}
+
+// DatabasePlan has exactly one of its fields set.
+type DatabasePlan struct {
+	Managed  *PostgresPlan
+	External *ExternalPlan
+}
+
+// ExternalPlan is a PostgreSQL that runs elsewhere.
+type ExternalPlan struct {
+	Host              string
+	Port              int32
+	Database          string
+	CredentialsSecret string
+}
+
+// PostgresPlan is the plan of the managed database.
+type PostgresPlan struct {
+	Image      string
+	Instances  int32
+	Durability v1alpha1.Durability
+	Storage    Storage
+	Resources  Resources
+	// MaxConnections is the connection budget of each member.
+	MaxConnections int32
+	// Parameters are PostgreSQL settings by name, in PostgreSQL's own notation.
+	Parameters map[string]string
+}
+
+// PoolerPlan is the plan of the PgBouncer poolers. Every figure is per pod.
+type PoolerPlan struct {
+	Image     string
+	Replicas  int32
+	Resources Resources
+	// PoolSize and ReserveSize are server connections; MaxClients are client connections.
+	PoolSize, ReserveSize, MaxClients int32
+	// Accesses are the poolers there are: one for writes and, where there are replicas, one for reads.
+	Accesses []Access
+}
+
+// RedisPlan is the plan of the Redis stores.
+type RedisPlan struct {
+	Image     string
+	Stores    []StorePlan
+	Sentinels SentinelPlan
+}
+
+// StorePlan is the plan of one store.
+type StorePlan struct {
+	Name      StoreName
+	Replicas  int32
+	Resources Resources
+	// MaxMemoryBytes bounds the data set.
+	MaxMemoryBytes int64
+	// Storage is nil for a store without a disk.
+	Storage *Storage
+}
+
+// SentinelPlan is the plan of the Sentinels that watch all stores.
+type SentinelPlan struct {
+	Replicas  int32
+	Quorum    int32
+	Resources Resources
+	Storage   Storage
+}
+
+// EdgePlan is the plan of the HTTP caches.
+type EdgePlan struct {
+	Image       string
+	ServiceType v1alpha1.EdgeServiceType
+	Resources   Resources
+	Storage     Storage
+	// CacheBytes bounds the cache on disk; KeysZoneMiB is its index in memory.
+	CacheBytes  int64
+	KeysZoneMiB int64
+	Regions     []EdgeRegionPlan
+}
+
+// EdgeRegionPlan is the plan of one region.
+type EdgeRegionPlan struct {
+	Name     string
+	Replicas int32
+	// Pinned regions run only on nodes with their region label.
+	Pinned bool
+}
