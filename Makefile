@@ -18,7 +18,7 @@ LAB_KUBECONFIG := $(CURDIR)/.lab/kubeconfig
 IMAGES := postgres pgbouncer valkey edge
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration \
 	config/crd/bases config/rbac/role.yaml
-SCRIPTS := .ci/run hack/demo
+SCRIPTS = $(shell git grep --untracked -lE '^\#!.*sh$$')
 
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
@@ -59,6 +59,11 @@ lint: $(GOLANGCI_LINT) ## Lint Go code, and shell scripts where shellcheck is in
 	cd hack/lab && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	else echo "shellcheck is not installed: scripts were not checked" >&2; fi
+
+.PHONY: fix
+fix: $(GOLANGCI_LINT) ## Format Go code and apply what the linters can mend themselves.
+	$(GOLANGCI_LINT) run --fix ./...
+	cd hack/lab && $(GOLANGCI_LINT) run --fix --config $(CURDIR)/.golangci.yml ./...
 
 .PHONY: vulncheck
 vulncheck: $(GOVULNCHECK) ## Look for known vulnerabilities in dependencies (needs vuln.go.dev).

@@ -12,13 +12,13 @@ import (
 )
 
 var (
-	// GroupVersion is the API group and version of every FediFlow kind.
-	GroupVersion = schema.GroupVersion{Group: "fediflow.io", Version: "v1alpha1"}
+	// SchemeGroupVersion is the API group and version of every FediFlow kind.
+	SchemeGroupVersion = schema.GroupVersion{Group: "fediflow.io", Version: "v1alpha1"}
 
 	// SchemeBuilder registers the FediFlow kinds in a scheme.
 	SchemeBuilder = runtime.NewSchemeBuilder(func(scheme *runtime.Scheme) error {
-		scheme.AddKnownTypes(GroupVersion, &FediFlowCluster{}, &FediFlowClusterList{})
-		metav1.AddToGroupVersion(scheme, GroupVersion)
+		scheme.AddKnownTypes(SchemeGroupVersion, &FediFlowCluster{}, &FediFlowClusterList{})
+		metav1.AddToGroupVersion(scheme, SchemeGroupVersion)
 		return nil
 	})
 

@@ -159,13 +159,16 @@ func (h Health) Degrade(reason, message string) Health {
 	return h.with(v1alpha1.StateDegraded, reason, message)
 }
 
-// Waiting is the health of a component whose gate is closed.
-func Waiting(name string, message string) Health {
-	return Health{ComponentStatus: v1alpha1.ComponentStatus{Name: name}}.
-		with(v1alpha1.StateWaiting, v1alpha1.ReasonWaiting, message)
-}
-
 // NewHealth is a health of a part that is not made of counted pods.
 func NewHealth(name string, state v1alpha1.ComponentState, reason, message string) Health {
 	return Health{ComponentStatus: v1alpha1.ComponentStatus{Name: name}}.with(state, reason, message)
+}
+
+// Held are healths of a component whose gate is closed: what is there goes on as it was.
+func Held(healths []Health, message string) []Health {
+	held := make([]Health, 0, len(healths))
+	for _, health := range healths {
+		held = append(held, health.with(v1alpha1.StateWaiting, v1alpha1.ReasonWaiting, message))
+	}
+	return held
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/internal/component"
@@ -150,4 +151,34 @@ func PrimaryReady(p plan.Plan, w component.World) bool {
 		}
 	}
 	return false
+}
+
+// Successors are the members that a planned switchover may choose: ready, streaming and, in
+// synchronous mode, in the synchronous set.
+func Successors(p plan.Plan, w component.World) []string {
+	standbys := SyncStandbys(p, w)
+	synchronous := p.Database.Managed.Durability == v1alpha1.DurabilitySynchronous
+	leader := Leader(p, w)
+	streaming := map[string]bool{}
+	for _, m := range Status(p, w).Members {
+		streaming[m.Name] = m.State == "streaming"
+	}
+	var successors []string
+	for _, pod := range Pods(p, w) {
+		if pod.Name == leader || !component.IsReady(pod) || !streaming[pod.Name] ||
+			synchronous && !slices.Contains(standbys, pod.Name) {
+			continue
+		}
+		successors = append(successors, pod.Name)
+	}
+	return successors
+}
+
+// SameConfiguration compares Patroni's shared configuration, as it keeps it, with what it should be.
+func SameConfiguration(current string, want []byte) bool {
+	var a, b any
+	if json.Unmarshal([]byte(current), &a) != nil || json.Unmarshal(want, &b) != nil {
+		return false
+	}
+	return equality.Semantic.DeepEqual(a, b)
 }

@@ -62,10 +62,12 @@ func patroniFile(p plan.Plan) string {
 			"authentication": object{
 				"superuser":   object{"username": "postgres"},
 				"replication": object{"username": "replicator"},
+				"rewind":      object{"username": "rewind"},
 			},
 			"parameters": object{"unix_socket_directories": "/run/postgresql"},
 			"pg_hba": []string{
 				"local all postgres peer",
+				"host all postgres all reject",
 				"host replication replicator all scram-sha-256",
 				"host all all all scram-sha-256",
 			},

@@ -23,6 +23,7 @@ const PatroniPort int32 = 8008
 const (
 	KeySuperuserPassword   = "superuser-password"
 	KeyReplicationPassword = "replication-password"
+	KeyRewindPassword      = "rewind-password"
 	KeyRestAPIPassword     = "restapi-password"
 	KeyUsername            = "username"
 	KeyPassword            = "password"
@@ -64,7 +65,7 @@ func credentials(p plan.Plan) component.Secret {
 		Namespace: p.Namespace,
 		Name:      p.Name.PostgresCredentials(),
 		Labels:    p.Name.Labels(plan.Postgres),
-		Random:    []string{KeySuperuserPassword, KeyReplicationPassword, KeyRestAPIPassword, KeyPassword},
+		Random:    []string{KeySuperuserPassword, KeyReplicationPassword, KeyRewindPassword, KeyRestAPIPassword, KeyPassword},
 		Derive: func(random map[string]string) map[string]string {
 			return map[string]string{
 				KeyUsername: plan.DatabaseUser,
@@ -98,7 +99,7 @@ func statefulSet(p plan.Plan, files map[string]string) *acapps.StatefulSetApplyC
 			WithReplicas(database.Instances).
 			WithServiceName(p.Name.PostgresMembers()).
 			WithPodManagementPolicy(appsv1.ParallelPodManagement).
-			WithUpdateStrategy(acapps.StatefulSetUpdateStrategy().WithType(appsv1.OnDeleteStatefulSetStrategyType)).
+			WithUpdateStrategy(kube.OnDelete()).
 			WithSelector(kube.Selector(p, plan.Postgres, nil)).
 			WithTemplate(accore.PodTemplateSpec().
 				WithLabels(podLabels(p)).
@@ -123,6 +124,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 			kube.Env("PATRONI_RESTAPI_CONNECT_ADDRESS", "$(POD_IP):"+strconv.Itoa(int(PatroniPort))),
 			kube.EnvSecret("PATRONI_SUPERUSER_PASSWORD", secret, KeySuperuserPassword),
 			kube.EnvSecret("PATRONI_REPLICATION_PASSWORD", secret, KeyReplicationPassword),
+			kube.EnvSecret("PATRONI_REWIND_PASSWORD", secret, KeyRewindPassword),
 			kube.EnvSecret("PATRONI_RESTAPI_PASSWORD", secret, KeyRestAPIPassword),
 			kube.Env("APP_DATABASE", plan.DatabaseName),
 			kube.Env("APP_USER", plan.DatabaseUser),
@@ -168,9 +170,9 @@ func role(p plan.Plan) *acrbac.RoleApplyConfiguration {
 		WithLabels(p.Name.Labels(plan.Postgres)).
 		WithRules(
 			acrbac.PolicyRule().WithAPIGroups("").WithResources("endpoints").
-				WithVerbs("create", "get", "list", "patch", "update", "watch"),
+				WithVerbs("create", "get", "list", "patch", "watch"),
 			acrbac.PolicyRule().WithAPIGroups("").WithResources("pods").
-				WithVerbs("get", "list", "patch", "update", "watch"))
+				WithVerbs("list", "patch", "watch"))
 }
 
 func roleBinding(p plan.Plan) *acrbac.RoleBindingApplyConfiguration {

@@ -1,0 +1,192 @@
+// Package controllers holds the reconcilers. They read the steps of a pass aloud and leave the work
+// to the packages named after the steps.
+package controllers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fediflow/fediflow-operator/api/v1alpha1"
+	"github.com/fediflow/fediflow-operator/internal/apply"
+	"github.com/fediflow/fediflow-operator/internal/component"
+	"github.com/fediflow/fediflow-operator/internal/component/postgres"
+	"github.com/fediflow/fediflow-operator/internal/component/redis"
+	"github.com/fediflow/fediflow-operator/internal/observe"
+	"github.com/fediflow/fediflow-operator/internal/plan"
+	"github.com/fediflow/fediflow-operator/internal/status"
+)
+
+// While something is missing, some of what it waits for sends no event: Sentinel's decisions, and
+// Secrets, which are not watched.
+const (
+	retryWorking = 3 * time.Second
+	retryStalled = 15 * time.Second
+)
+
+// FediFlowClusterReconciler brings the world in line with FediFlowClusters.
+type FediFlowClusterReconciler struct {
+	Client     client.Client
+	Reader     *observe.Reader
+	Writer     *apply.Writer
+	Operations *Operations
+	Events     events.EventRecorder
+	Components []component.Component
+}
+
+// +kubebuilder:rbac:groups=fediflow.io,resources=fediflowclusters,verbs=get;list;watch
+// +kubebuilder:rbac:groups=fediflow.io,resources=fediflowclusters/status,verbs=update
+// +kubebuilder:rbac:groups=fediflow.io,resources=fediflowclusters/finalizers,verbs=update
+// +kubebuilder:rbac:groups=apps,resources=deployments;statefulsets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=configmaps;serviceaccounts;services,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
+// The operator creates Patroni's Role and may only grant what it has itself.
+// +kubebuilder:rbac:groups="",resources=endpoints,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=list;watch
+// +kubebuilder:rbac:groups=storage.k8s.io,resources=storageclasses,verbs=list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconcile is one pass: observe, resolve, render, apply, assess, record.
+func (r *FediFlowClusterReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	cluster := &v1alpha1.FediFlowCluster{}
+	if err := r.Client.Get(ctx, request.NamespacedName, cluster); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if cluster.DeletionTimestamp != nil {
+		return ctrl.Result{}, nil
+	}
+	pass, passErr := r.pass(ctx, cluster)
+	var problem *apply.ProblemError
+	if errors.As(passErr, &problem) {
+		pass.Problems, passErr = append(pass.Problems, problem.Problem), nil
+	}
+	if err := r.record(ctx, cluster, pass); err != nil {
+		return ctrl.Result{}, errors.Join(passErr, err)
+	}
+	return next(cluster), passErr
+}
+
+// next is when to look again although nothing was heard.
+func next(cluster *v1alpha1.FediFlowCluster) ctrl.Result {
+	switch {
+	case meta.IsStatusConditionTrue(cluster.Status.Conditions, v1alpha1.ConditionStalled):
+		return ctrl.Result{RequeueAfter: retryStalled}
+	case meta.IsStatusConditionTrue(cluster.Status.Conditions, v1alpha1.ConditionReady):
+		return ctrl.Result{}
+	}
+	return ctrl.Result{RequeueAfter: retryWorking}
+}
+
+// pass does everything but record. What it found out before an error is in the result.
+func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.FediFlowCluster) (status.Pass, error) {
+	pass := status.Pass{Generation: cluster.Generation}
+	facts, err := r.Reader.Facts(ctx)
+	if err != nil {
+		return pass, err
+	}
+	world, err := r.Reader.World(ctx, client.ObjectKeyFromObject(cluster))
+	if err != nil {
+		return pass, err
+	}
+	resolved, problems := plan.Resolve(cluster, facts)
+	if len(problems) > 0 {
+		pass.Problems = problems
+		return pass, nil
+	}
+	pass.Plan = &resolved
+	world.Masters = r.Operations.Masters(ctx, resolved, world)
+	applyErr := r.apply(ctx, cluster, resolved, world)
+	pass.Healths = r.assess(resolved, world)
+	pass.Database, pass.Redis = postgres.Status(resolved, world), redis.Status(resolved, world)
+	if applyErr != nil {
+		return pass, applyErr
+	}
+	return pass, r.Operations.Run(ctx, resolved, world)
+}
+
+// apply writes the objects of every component whose gate is open, and prunes.
+func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1.FediFlowCluster, p plan.Plan, world component.World) error {
+	if err := r.Writer.RequireSecrets(ctx, p.Namespace, p.RequiredSecrets()); err != nil {
+		return err
+	}
+	var rendered []component.Object
+	for _, c := range r.Components {
+		content := c.Render(p)
+		rendered = append(rendered, content.Objects...)
+		if c.Gate != nil && !c.Gate(p, world).Open {
+			continue
+		}
+		if err := r.Writer.Secrets(ctx, world, content.Secrets); err != nil {
+			return err
+		}
+		if err := r.Writer.Objects(ctx, cluster, world, content.Objects); err != nil {
+			return err
+		}
+	}
+	keys, err := apply.Keys(rendered)
+	if err != nil {
+		return err
+	}
+	return r.Writer.Prune(ctx, cluster, world, keys)
+}
+
+func (r *FediFlowClusterReconciler) assess(p plan.Plan, world component.World) []component.Health {
+	var healths []component.Health
+	for _, c := range r.Components {
+		found := c.Assess(p, world)
+		if c.Gate != nil {
+			if gate := c.Gate(p, world); !gate.Open {
+				found = component.Held(found, gate.Message)
+			}
+		}
+		healths = append(healths, found...)
+	}
+	return healths
+}
+
+// record writes status once, if it changed, and tells of a transition.
+func (r *FediFlowClusterReconciler) record(ctx context.Context, cluster *v1alpha1.FediFlowCluster, pass status.Pass) error {
+	if len(pass.Problems) == 0 && len(pass.Healths) == 0 {
+		return nil
+	}
+	old := cluster.Status
+	cluster.Status = status.New(old, pass)
+	if equality.Semantic.DeepEqual(old, cluster.Status) {
+		return nil
+	}
+	if err := r.Client.Status().Update(ctx, cluster); err != nil {
+		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+			// The cache has not caught up: the event that brings it up to date starts another pass.
+			return nil
+		}
+		return err
+	}
+	r.tell(cluster, status.PrimaryChange(old, cluster.Status))
+	r.tell(cluster, status.Transition(old, cluster.Status))
+	return nil
+}
+
+func (r *FediFlowClusterReconciler) tell(cluster *v1alpha1.FediFlowCluster, event *status.Event) {
+	if event == nil {
+		return
+	}
+	kind := corev1.EventTypeNormal
+	if event.Warning {
+		kind = corev1.EventTypeWarning
+	}
+	r.Events.Eventf(cluster, nil, kind, event.Reason, "Reconcile", "%s", event.Message)
+}

@@ -1,0 +1,221 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/fediflow/fediflow-operator/internal/apply"
+	"github.com/fediflow/fediflow-operator/internal/component"
+	"github.com/fediflow/fediflow-operator/internal/component/edge"
+	"github.com/fediflow/fediflow-operator/internal/component/postgres"
+	"github.com/fediflow/fediflow-operator/internal/component/redis"
+	"github.com/fediflow/fediflow-operator/internal/plan"
+	patroni "github.com/fediflow/fediflow-operator/internal/postgres"
+	sentinel "github.com/fediflow/fediflow-operator/internal/redis"
+)
+
+// Operations are what applying objects cannot do: changing Patroni's shared configuration and
+// replacing pods that hold state, one at a time.
+type Operations struct {
+	Writer *apply.Writer
+	// Live reads Secrets; a value is kept in memory until it stops working.
+	Live client.Reader
+	HTTP *http.Client
+
+	passwords sync.Map // Secret and key → value
+}
+
+// Masters asks Sentinel for the master of every store. A store without an answer is absent.
+func (o *Operations) Masters(ctx context.Context, p plan.Plan, world component.World) map[plan.StoreName]string {
+	masters := map[plan.StoreName]string{}
+	sentinels, err := o.sentinels(ctx, p, world)
+	if err != nil || len(sentinels.Addresses) == 0 {
+		return masters
+	}
+	for _, store := range p.Redis.Stores {
+		master, err := sentinels.Master(ctx, store.Name)
+		if err != nil {
+			log.FromContext(ctx).V(1).Info("no master", "store", store.Name, "cause", err.Error())
+			o.forget(p.Namespace, p.Name.RedisCredentials())
+			continue
+		}
+		for _, pod := range redis.Pods(p, world, store.Name) {
+			if pod.Name == master && component.IsReady(pod) {
+				masters[store.Name] = master
+			}
+		}
+	}
+	return masters
+}
+
+// Run takes the next step of every planned operation.
+func (o *Operations) Run(ctx context.Context, p plan.Plan, world component.World) error {
+	return errors.Join(
+		o.configureDatabase(ctx, p, world),
+		o.rollDatabase(ctx, p, world),
+		o.rollRedis(ctx, p, world),
+		o.rollEdge(ctx, p, world),
+	)
+}
+
+// configureDatabase brings Patroni's shared configuration in line with the plan.
+func (o *Operations) configureDatabase(ctx context.Context, p plan.Plan, world component.World) error {
+	if p.Database.Managed == nil || !postgres.PrimaryReady(p, world) {
+		return nil
+	}
+	want := postgres.DynamicConfiguration(p)
+	if postgres.SameConfiguration(postgres.CurrentConfiguration(p, world), want) {
+		return nil
+	}
+	return o.patroni(ctx, p, world, postgres.Leader(p, world), func(client patroni.Client) error {
+		return client.PutConfiguration(ctx, want)
+	})
+}
+
+func (o *Operations) rollDatabase(ctx context.Context, p plan.Plan, world component.World) error {
+	if p.Database.Managed == nil {
+		return nil
+	}
+	set := world.StatefulSet(p.Name.Component(plan.Postgres))
+	step := component.NextStep(set, postgres.Pods(p, world), postgres.Leader(p, world), postgres.Successors(p, world))
+	switch step.Action {
+	case component.ActionDelete:
+		return o.Writer.DeletePod(ctx, step.Pod)
+	case component.ActionHandOver:
+		log.FromContext(ctx).Info("switchover", "from", step.Pod.Name, "to", step.Candidates[0])
+		return o.patroni(ctx, p, world, step.Pod.Name, func(client patroni.Client) error {
+			return client.Switchover(ctx, step.Pod.Name, step.Candidates[0])
+		})
+	case component.ActionNone:
+	}
+	return nil
+}
+
+func (o *Operations) rollRedis(ctx context.Context, p plan.Plan, world component.World) error {
+	sentinelSet := world.StatefulSet(p.Name.RedisSentinel())
+	step := component.NextStep(sentinelSet, redis.SentinelPods(p, world), "", nil)
+	if step.Action == component.ActionDelete {
+		return o.Writer.DeletePod(ctx, step.Pod)
+	}
+	for _, store := range p.Redis.Stores {
+		if err := o.rollStore(ctx, p, world, store.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *Operations) rollStore(ctx context.Context, p plan.Plan, world component.World, store plan.StoreName) error {
+	pods := redis.Pods(p, world, store)
+	master, known := world.Masters[store]
+	if !known && component.CountReady(pods) == int32(len(pods)) {
+		// Nobody says who must go last.
+		return nil
+	}
+	var followers []string
+	for _, pod := range pods {
+		if pod.Name != master && component.IsReady(pod) {
+			followers = append(followers, pod.Name)
+		}
+	}
+	step := component.NextStep(world.StatefulSet(p.Name.RedisStore(store)), pods, master, followers)
+	switch step.Action {
+	case component.ActionDelete:
+		return o.Writer.DeletePod(ctx, step.Pod)
+	case component.ActionHandOver:
+		sentinels, err := o.sentinels(ctx, p, world)
+		if err != nil {
+			return err
+		}
+		return sentinels.Failover(ctx, store)
+	case component.ActionNone:
+	}
+	return nil
+}
+
+func (o *Operations) rollEdge(ctx context.Context, p plan.Plan, world component.World) error {
+	sets := edge.Sets(p, world)
+	for _, name := range slices.Sorted(maps.Keys(sets)) {
+		step := component.NextStep(world.StatefulSet(name), sets[name], "", nil)
+		if step.Action != component.ActionDelete {
+			continue
+		}
+		if err := o.Writer.DeletePod(ctx, step.Pod); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patroni asks the REST API of one member.
+func (o *Operations) patroni(ctx context.Context, p plan.Plan, world component.World, member string, question func(patroni.Client) error) error {
+	secret := p.Name.PostgresCredentials()
+	password, err := o.password(ctx, p.Namespace, secret, postgres.KeyRestAPIPassword)
+	if err != nil {
+		return err
+	}
+	for _, pod := range postgres.Pods(p, world) {
+		if pod.Name != member {
+			continue
+		}
+		client := patroni.Client{Address: pod.Status.PodIP, Password: password, HTTP: o.HTTP}
+		if err := question(client); err != nil {
+			o.forget(p.Namespace, secret)
+			return fmt.Errorf("ask Patroni of %s: %w", member, err)
+		}
+	}
+	return nil
+}
+
+func (o *Operations) sentinels(ctx context.Context, p plan.Plan, world component.World) (*sentinel.Sentinels, error) {
+	var addresses []string
+	for _, pod := range redis.SentinelPods(p, world) {
+		if component.IsReady(pod) {
+			addresses = append(addresses, pod.Status.PodIP)
+		}
+	}
+	if len(addresses) == 0 {
+		return &sentinel.Sentinels{}, nil
+	}
+	password, err := o.password(ctx, p.Namespace, p.Name.RedisCredentials(), plan.KeyRedisPassword)
+	if err != nil {
+		return nil, err
+	}
+	return &sentinel.Sentinels{Addresses: addresses, Password: password}, nil
+}
+
+func (o *Operations) password(ctx context.Context, namespace, name, key string) (string, error) {
+	cacheKey := namespace + "/" + name + "/" + key
+	if value, ok := o.passwords.Load(cacheKey); ok {
+		return value.(string), nil
+	}
+	var secret corev1.Secret
+	if err := o.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret); err != nil {
+		return "", fmt.Errorf("read Secret %s: %w", name, err)
+	}
+	value, ok := secret.Data[key]
+	if !ok {
+		return "", fmt.Errorf("Secret %s has no key %s", name, key)
+	}
+	o.passwords.Store(cacheKey, string(value))
+	return string(value), nil
+}
+
+func (o *Operations) forget(namespace, name string) {
+	prefix := namespace + "/" + name + "/"
+	o.passwords.Range(func(key, _ any) bool {
+		if text := key.(string); len(text) > len(prefix) && text[:len(prefix)] == prefix {
+			o.passwords.Delete(key)
+		}
+		return true
+	})
+}

@@ -1,0 +1,136 @@
+package controllers
+
+import (
+	"context"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fediflow/fediflow-operator/api/v1alpha1"
+	"github.com/fediflow/fediflow-operator/internal/component/postgres"
+	"github.com/fediflow/fediflow-operator/internal/plan"
+)
+
+// SetupWithManager starts the watches.
+func (r *FediFlowClusterReconciler) SetupWithManager(manager ctrl.Manager) error {
+	toCluster := handler.EnqueueRequestsFromMapFunc(clusterOf)
+	toAll := handler.EnqueueRequestsFromMapFunc(r.allClusters)
+	b := ctrl.NewControllerManagedBy(manager).
+		For(&v1alpha1.FediFlowCluster{}, builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+	for _, kind := range childKinds() {
+		b = b.Watches(kind, toCluster, builder.WithPredicates(significantChange()))
+	}
+	return b.
+		WatchesMetadata(&corev1.Node{}, toAll, builder.WithPredicates(regionChange())).
+		WatchesMetadata(&storagev1.StorageClass{}, toAll, builder.WithPredicates(existenceChange())).
+		Complete(r)
+}
+
+// childKinds are all kinds of children.
+func childKinds() []client.Object {
+	return []client.Object{
+		&appsv1.Deployment{}, &appsv1.StatefulSet{}, &autoscalingv2.HorizontalPodAutoscaler{}, &batchv1.Job{},
+		&corev1.ConfigMap{}, &corev1.Endpoints{}, &corev1.PersistentVolumeClaim{}, &corev1.Pod{}, &corev1.Service{}, //nolint:staticcheck // Patroni's state is in Endpoints
+		&corev1.ServiceAccount{}, &networkingv1.NetworkPolicy{}, &policyv1.PodDisruptionBudget{},
+		&rbacv1.Role{}, &rbacv1.RoleBinding{},
+	}
+}
+
+// clusterOf maps a child to its cluster by label: pods belong to their controllers, and Patroni's
+// Endpoints to nobody.
+func clusterOf(_ context.Context, object client.Object) []reconcile.Request {
+	name := object.GetLabels()[plan.LabelCluster]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
+}
+
+func (r *FediFlowClusterReconciler) allClusters(ctx context.Context, _ client.Object) []reconcile.Request {
+	var clusters v1alpha1.FediFlowClusterList
+	if err := r.Client.List(ctx, &clusters); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list FediFlowClusters")
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(clusters.Items))
+	for i := range clusters.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clusters.Items[i])})
+	}
+	return requests
+}
+
+// significantChange ignores updates that change nothing a pass looks at, such as the renewal of the
+// leader lock every few seconds and an autoscaler's current metrics.
+func significantChange() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !equality.Semantic.DeepEqual(significant(e.ObjectOld), significant(e.ObjectNew))
+	}}
+}
+
+// significant is what a pass looks at.
+func significant(object client.Object) any {
+	type general struct {
+		labels     map[string]string
+		generation int64
+		deleting   bool
+		content    any
+	}
+	g := general{object.GetLabels(), object.GetGeneration(), object.GetDeletionTimestamp() != nil, nil}
+	switch o := object.(type) {
+	case *corev1.Endpoints: //nolint:staticcheck // Patroni's state is in Endpoints
+		a := o.Annotations
+		g.content = []string{a["leader"], a["sync_standby"], a["config"]}
+	case *corev1.Pod:
+		g.content = []any{o.Status.Phase, o.Status.PodIP, conditions(o), o.Status.InitContainerStatuses,
+			o.Status.ContainerStatuses, postgres.WithoutPosition(o.Annotations)}
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		g.content = o.Spec
+	case *appsv1.Deployment:
+		g.content = []any{o.Annotations, o.Status}
+	case *appsv1.StatefulSet:
+		g.content = []any{o.Annotations, o.Status}
+	case *batchv1.Job:
+		g.content = []any{o.Annotations, o.Status}
+	case *policyv1.PodDisruptionBudget:
+		g.content = o.Spec
+	case *corev1.PersistentVolumeClaim:
+		g.content = o.Status.Phase
+	default:
+		g.content = object.GetResourceVersion()
+	}
+	return []any{g.labels, g.generation, g.deleting, g.content}
+}
+
+// conditions without the times of probes.
+func conditions(pod *corev1.Pod) map[corev1.PodConditionType]string {
+	states := map[corev1.PodConditionType]string{}
+	for _, condition := range pod.Status.Conditions {
+		states[condition.Type] = string(condition.Status) + condition.Reason + condition.Message
+	}
+	return states
+}
+
+func regionChange() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetLabels()[plan.LabelRegion] != e.ObjectNew.GetLabels()[plan.LabelRegion]
+	}}
+}
+
+func existenceChange() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
+}

@@ -1,0 +1,177 @@
+// Package apply is the one writer of child objects: server-side apply under one field manager,
+// without a request for what has not changed, and pruning of what is no longer rendered. It never
+// deletes volumes or Secrets.
+package apply
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fediflow/fediflow-operator/api/v1alpha1"
+	"github.com/fediflow/fediflow-operator/internal/component"
+	"github.com/fediflow/fediflow-operator/internal/plan"
+)
+
+// FieldManager owns every field the operator sets.
+const FieldManager = "fediflow-operator"
+
+// annotationApplied holds a digest of what was last applied, so that a field that is no longer
+// rendered is noticed.
+const annotationApplied = "fediflow.io/applied"
+
+// Writer writes the children of one cluster.
+type Writer struct {
+	Client client.Client
+	// Live reads from the API server, not from the cache.
+	Live client.Reader
+}
+
+// ProblemError is what a retry cannot fix.
+type ProblemError struct{ plan.Problem }
+
+func (e *ProblemError) Error() string { return e.Message }
+
+func problem(reason, format string, arguments ...any) error {
+	return &ProblemError{plan.Problem{Reason: reason, Message: fmt.Sprintf(format, arguments...)}}
+}
+
+// Objects applies what differs from the world and returns the keys of all given objects.
+func (w *Writer) Objects(ctx context.Context, owner *v1alpha1.FediFlowCluster, world component.World, objects []component.Object) error {
+	for _, object := range objects {
+		desired, err := prepare(owner, object)
+		if err != nil {
+			return err
+		}
+		if err := w.applyOne(ctx, owner, world, desired, object.Lifetime); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Keys are the keys of objects.
+func Keys(objects []component.Object) (map[component.Key]bool, error) {
+	keys := map[component.Key]bool{}
+	for _, object := range objects {
+		content, err := toUnstructured(object.Configuration)
+		if err != nil {
+			return nil, err
+		}
+		keys[component.Key{Kind: content.GetKind(), Name: content.GetName()}] = true
+	}
+	return keys, nil
+}
+
+func toUnstructured(configuration runtime.ApplyConfiguration) (*unstructured.Unstructured, error) {
+	text, err := json.Marshal(configuration)
+	if err != nil {
+		return nil, fmt.Errorf("marshal apply configuration: %w", err)
+	}
+	content := &unstructured.Unstructured{}
+	if err := content.UnmarshalJSON(text); err != nil {
+		return nil, fmt.Errorf("read apply configuration: %w", err)
+	}
+	return content, nil
+}
+
+// prepare adds the owner and the digest of the content.
+func prepare(owner *v1alpha1.FediFlowCluster, object component.Object) (*unstructured.Unstructured, error) {
+	desired, err := toUnstructured(object.Configuration)
+	if err != nil {
+		return nil, err
+	}
+	if object.Lifetime == component.WithCluster {
+		desired.SetOwnerReferences([]metav1.OwnerReference{
+			*metav1.NewControllerRef(owner, v1alpha1.SchemeGroupVersion.WithKind("FediFlowCluster")),
+		})
+	}
+	text, err := desired.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("marshal %s %s: %w", desired.GetKind(), desired.GetName(), err)
+	}
+	sum := sha256.Sum256(text)
+	annotations := desired.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[annotationApplied] = hex.EncodeToString(sum[:8])
+	desired.SetAnnotations(annotations)
+	return desired, nil
+}
+
+func (w *Writer) applyOne(ctx context.Context, owner *v1alpha1.FediFlowCluster, world component.World, desired *unstructured.Unstructured, lifetime component.Lifetime) error {
+	live, exists := world.Objects[component.Key{Kind: desired.GetKind(), Name: desired.GetName()}]
+	if exists {
+		same, err := Unchanged(desired, live)
+		if err != nil {
+			return err
+		}
+		if same {
+			return nil
+		}
+	}
+	if err := w.checkOwner(ctx, owner, desired, live, lifetime); err != nil {
+		return err
+	}
+	err := w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired),
+		client.FieldOwner(FieldManager), client.ForceOwnership)
+	switch {
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsForbidden(err):
+		return problem(v1alpha1.ReasonApplyRejected, "%s %s was refused: %s",
+			desired.GetKind(), desired.GetName(), statusMessage(err))
+	case err != nil:
+		return fmt.Errorf("apply %s %s: %w", desired.GetKind(), desired.GetName(), err)
+	}
+	return nil
+}
+
+func statusMessage(err error) string {
+	if status, ok := err.(apierrors.APIStatus); ok { //nolint:errorlint // the client returns it unwrapped
+		return status.Status().Message
+	}
+	return err.Error()
+}
+
+// checkOwner refuses to take over what belongs to somebody else. An object that the cache does not
+// hold is looked up: without our label it is not in the cache.
+func (w *Writer) checkOwner(ctx context.Context, owner *v1alpha1.FediFlowCluster, desired *unstructured.Unstructured, live runtime.Object, lifetime component.Lifetime) error {
+	if live == nil {
+		found := &metav1.PartialObjectMetadata{}
+		found.SetGroupVersionKind(desired.GroupVersionKind())
+		err := w.Live.Get(ctx, client.ObjectKeyFromObject(desired), found)
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("look up %s %s: %w", desired.GetKind(), desired.GetName(), err)
+		}
+		live = found
+	}
+	accessor, err := meta.Accessor(live)
+	if err != nil {
+		return fmt.Errorf("read metadata of %s %s: %w", desired.GetKind(), desired.GetName(), err)
+	}
+	if lifetime == component.WithData && accessor.GetLabels()[plan.LabelCluster] == owner.Name {
+		return nil
+	}
+	controller := metav1.GetControllerOf(accessor)
+	switch {
+	case controller != nil && controller.UID == owner.UID:
+		return nil
+	case controller != nil && controller.Kind == "FediFlowCluster" && controller.Name == owner.Name:
+		return fmt.Errorf("%s %s of the deleted cluster of this name is still there", desired.GetKind(), desired.GetName())
+	}
+	return problem(v1alpha1.ReasonNameConflict,
+		"%s %s exists and does not belong to this cluster: rename the cluster, or remove the object",
+		desired.GetKind(), desired.GetName())
+}

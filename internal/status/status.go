@@ -1,0 +1,132 @@
+// Package status turns the health of components into the status of a cluster: kstatus conditions,
+// component states and printer columns. It is pure.
+package status
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fediflow/fediflow-operator/api/v1alpha1"
+	"github.com/fediflow/fediflow-operator/internal/component"
+	"github.com/fediflow/fediflow-operator/internal/plan"
+)
+
+// Pass is what one pass found out.
+type Pass struct {
+	// Generation is the generation of the spec that the pass worked on.
+	Generation int64
+	// Problems stop the pass; with any, the fields below may be empty.
+	Problems []plan.Problem
+	Plan     *plan.Plan
+	Healths  []component.Health
+	Database *v1alpha1.DatabaseStatus
+	Redis    []v1alpha1.RedisStoreStatus
+}
+
+// New is the status of a cluster after a pass. What the pass did not find out stays as it was.
+func New(old v1alpha1.FediFlowClusterStatus, pass Pass) v1alpha1.FediFlowClusterStatus {
+	status := *old.DeepCopy()
+	status.ObservedGeneration = pass.Generation
+	if pass.Plan != nil {
+		status.Plan = planStatus(*pass.Plan)
+	}
+	if len(pass.Healths) > 0 {
+		status.Database, status.Redis = pass.Database, pass.Redis
+		status.Components = nil
+		for _, health := range pass.Healths {
+			status.Components = append(status.Components, health.ComponentStatus)
+		}
+		status.API = ratio(pass.Healths, string(plan.API))
+		status.Edge = ratio(pass.Healths, string(plan.Edge))
+	}
+	setConditions(&status, pass)
+	return status
+}
+
+// verdict is the content of the three kstatus conditions.
+type verdict struct {
+	ready, stalled  bool
+	reason, message string
+}
+
+func judge(pass Pass) verdict {
+	if len(pass.Problems) > 0 {
+		messages := make([]string, 0, len(pass.Problems))
+		for _, problem := range pass.Problems {
+			messages = append(messages, problem.Message)
+		}
+		return verdict{stalled: true, reason: pass.Problems[0].Reason, message: strings.Join(messages, "; ")}
+	}
+	var first *component.Health
+	for i := range pass.Healths {
+		health := &pass.Healths[i]
+		if health.State == v1alpha1.StateReady {
+			continue
+		}
+		if first == nil || health.NeedsHuman && !first.NeedsHuman {
+			first = health
+		}
+	}
+	if first == nil {
+		return verdict{ready: true, reason: v1alpha1.ReasonReady, message: "every component is ready"}
+	}
+	return verdict{stalled: first.NeedsHuman, reason: first.Reason, message: Describe(first.ComponentStatus)}
+}
+
+// Describe is one line about a component, for people.
+func Describe(c v1alpha1.ComponentStatus) string {
+	return fmt.Sprintf("%s %d/%d: %s", c.Name, c.Ready, c.Desired, c.Message)
+}
+
+func setConditions(status *v1alpha1.FediFlowClusterStatus, pass Pass) {
+	v := judge(pass)
+	set := func(kind string, value bool) {
+		state := metav1.ConditionFalse
+		if value {
+			state = metav1.ConditionTrue
+		}
+		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+			Type: kind, Status: state, Reason: v.reason, Message: v.message, ObservedGeneration: pass.Generation,
+		})
+	}
+	setOrRemove := func(kind string, present bool) {
+		if present {
+			set(kind, true)
+		} else {
+			meta.RemoveStatusCondition(&status.Conditions, kind)
+		}
+	}
+	set(v1alpha1.ConditionReady, v.ready)
+	setOrRemove(v1alpha1.ConditionStalled, v.stalled)
+	setOrRemove(v1alpha1.ConditionReconciling, !v.ready && !v.stalled)
+}
+
+// ratio is ready/desired over all parts of a component.
+func ratio(healths []component.Health, name string) string {
+	var ready, desired int32
+	for _, health := range healths {
+		if health.Name == name || strings.HasPrefix(health.Name, name+"-") {
+			ready += health.Ready
+			desired += health.Desired
+		}
+	}
+	return fmt.Sprintf("%d/%d", ready, desired)
+}
+
+func planStatus(p plan.Plan) *v1alpha1.PlanStatus {
+	status := &v1alpha1.PlanStatus{Overrides: p.Overrides}
+	for _, row := range p.Rows() {
+		figures := v1alpha1.PlanComponent{
+			Name: row.Name, Replicas: row.Replicas, MaxReplicas: row.MaxReplicas,
+			CPU: row.Resources.CPU.String(), Memory: row.Resources.Memory.String(),
+		}
+		if row.Storage != nil {
+			figures.Storage = row.Storage.Size.String()
+		}
+		status.Components = append(status.Components, figures)
+	}
+	return status
+}

@@ -1,0 +1,35 @@
+package status
+
+import (
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/fediflow/fediflow-operator/api/v1alpha1"
+)
+
+// Event tells of a transition.
+type Event struct {
+	Reason, Message string
+	Warning         bool
+}
+
+// Transition is the event for the change from one status to the next, or nil where the cluster is
+// in the same condition as before or the database only goes on as it was.
+func Transition(old, current v1alpha1.FediFlowClusterStatus) *Event {
+	before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionReady)
+	now := meta.FindStatusCondition(current.Conditions, v1alpha1.ConditionReady)
+	if now == nil || before != nil && before.Reason == now.Reason {
+		return nil
+	}
+	stalled := meta.IsStatusConditionTrue(current.Conditions, v1alpha1.ConditionStalled)
+	return &Event{Reason: now.Reason, Message: now.Message, Warning: stalled}
+}
+
+// PrimaryChange is the event for a change of the database's primary, or nil.
+func PrimaryChange(old, current v1alpha1.FediFlowClusterStatus) *Event {
+	if old.Database == nil || current.Database == nil || old.Database.Primary == "" ||
+		current.Database.Primary == "" || old.Database.Primary == current.Database.Primary {
+		return nil
+	}
+	return &Event{Reason: "PrimaryChanged", Warning: true,
+		Message: "PostgreSQL primary changed from " + old.Database.Primary + " to " + current.Database.Primary}
+}
