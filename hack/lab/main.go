@@ -49,36 +49,45 @@ func run(args []string) error {
 	if args[0] == "provisioner" { // a unit of the control plane, not for users
 		return provisioner(args[1:])
 	}
+	command, known := commands[args[0]]
+	if !known {
+		return fmt.Errorf("there is no command %q; see `lab help`", args[0])
+	}
 	lab, err := cluster.New()
 	if err != nil {
 		return err
 	}
-	rest := args[1:]
-	switch args[0] {
-	case "up":
-		return lab.Up()
-	case "down":
-		return lab.Down()
-	case "status":
-		return lab.Status()
-	case "images":
-		return images(lab, rest)
-	case "node":
-		if len(rest) != 2 {
-			return errors.New("usage: lab node crash|partition|heal NAME")
-		}
-		return lab.Node(rest[0], rest[1])
-	case "logs":
-		if len(rest) == 0 || len(rest) > 2 {
-			return errors.New("usage: lab logs NAME [UNIT]")
-		}
-		return lab.Logs(rest[0], rest[1:]...)
-	case "binaries":
-		return binaries(lab, rest)
-	case "kubectl":
-		return syscall.Exec(lab.Kubectl(), append([]string{"kubectl"}, rest...), lab.KubectlEnv())
+	return command(lab, args[1:])
+}
+
+// commands are what a user can ask for.
+var commands = map[string]func(lab *cluster.Lab, args []string) error{
+	"up":       func(lab *cluster.Lab, _ []string) error { return lab.Up() },
+	"down":     func(lab *cluster.Lab, _ []string) error { return lab.Down() },
+	"status":   func(lab *cluster.Lab, _ []string) error { return lab.Status() },
+	"images":   images,
+	"node":     node,
+	"logs":     logs,
+	"binaries": binaries,
+	"kubectl":  kubectl,
+}
+
+func node(lab *cluster.Lab, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: lab node crash|partition|heal NAME")
 	}
-	return fmt.Errorf("there is no command %q; see `lab help`", args[0])
+	return lab.Node(args[0], args[1])
+}
+
+func logs(lab *cluster.Lab, args []string) error {
+	if len(args) == 0 || len(args) > 2 {
+		return errors.New("usage: lab logs NAME [UNIT]")
+	}
+	return lab.Logs(args[0], args[1:]...)
+}
+
+func kubectl(lab *cluster.Lab, args []string) error {
+	return syscall.Exec(lab.Kubectl(), append([]string{"kubectl"}, args...), lab.KubectlEnv())
 }
 
 func binaries(lab *cluster.Lab, programs []string) error {

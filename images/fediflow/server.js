@@ -46,7 +46,7 @@ async function main() {
   limitOutgoingRequests();
   const app = build(config);
   stopOnSignal(app, config.graceSeconds);
-  app.server.listen(config.port, "::");
+  app.server.listen(config.port);
   await once(app.server, "listening");
   app.delivery.start();
   log.info("Serving {origin} on port {port}", { origin: config.origin, port: config.port });

@@ -8,6 +8,8 @@ const HOST = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/
 // false, e.g. FEDIFLOW_API_PORT=tcp://10.0.0.1:80 for a Service called fediflow-api.
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$/;
 const OWN_PREFIX = /^(FEDIFLOW|DATABASE|REDIS)_/;
+// Set for Kubernetes, which puts them into DATABASE_URL as $(DATABASE_USER) and so on.
+const INGREDIENTS = ["DATABASE_USER", "DATABASE_PASSWORD"];
 
 export class ConfigError extends Error {}
 
@@ -117,13 +119,15 @@ function read(table, env, problems) {
 
 // A misspelt name would otherwise be a default nobody asked for.
 function unknownNames(env) {
-  const known = new Set(Object.values({ ...SERVER, ...MIGRATION }).map(([name]) => name));
+  const known = new Set([...INGREDIENTS, ...Object.values({ ...SERVER, ...MIGRATION }).map(([name]) => name)]);
   return Object.keys(env).filter((name) => OWN_PREFIX.test(name) && !known.has(name) && !SERVICE_LINK.test(name)).sort();
 }
 
 export function loadConfig(role, env = process.env) {
   const problems = unknownNames(env).map((name) => `${name} is not a known variable`);
   const config = read(CONTRACT[role], env, problems);
+  // The default follows a smaller maximum; a minimum that was asked for does not.
+  if (!env.DATABASE_POOL_MIN && config.poolMin > config.poolMax) config.poolMin = config.poolMax;
   if (config.poolMin > config.poolMax) {
     problems.push(`DATABASE_POOL_MIN (${config.poolMin}) is more than DATABASE_POOL_MAX (${config.poolMax})`);
   }

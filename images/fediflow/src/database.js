@@ -61,7 +61,9 @@ export class Database {
 
   constructor(config) {
     this.#primary = createPool(config.databaseUrl, config);
-    this.#replica = config.replicaUrl ? createPool(config.replicaUrl, config) : null;
+    // Without replicas both addresses may be the same; then one pool is enough.
+    const separate = config.replicaUrl && config.replicaUrl !== config.databaseUrl;
+    this.#replica = separate ? createPool(config.replicaUrl, config) : null;
   }
 
   // The statement must be safe to apply twice: after a broken connection nobody knows
@@ -88,11 +90,18 @@ export class Database {
         const { rows } = await this.#replica.query(query);
         if (rows.length > 0) return rows;
       } catch (error) {
-        this.#replicaPausedUntil = Date.now() + REPLICA_PAUSE_MS;
-        log.warn("Reading from the primary, the replica failed: {reason}", { reason: error.message });
+        this.#leaveReplica(error);
       }
     }
     return this.readPrimary(query);
+  }
+
+  // Reads under way fail together; one line for all of them.
+  #leaveReplica(error) {
+    if (Date.now() >= this.#replicaPausedUntil) {
+      log.warn("Reading from the primary, the replica failed: {reason}", { reason: error.message });
+    }
+    this.#replicaPausedUntil = Date.now() + REPLICA_PAUSE_MS;
   }
 
   async readPrimary(query) {

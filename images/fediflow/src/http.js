@@ -67,18 +67,20 @@ function matches(header, etag) {
   return header === "*" || header.split(",").some((value) => value.trim().replace(/^W\//, "") === etag);
 }
 
-async function readBody(message) {
-  const chunks = [];
-  let size = 0;
-  for await (const chunk of message) {
-    size += chunk.length;
-    if (size > MAX_BODY_BYTES) {
-      throw new HttpError(413, "too_large", "The request body is too large.", `Send at most ${MAX_BODY_BYTES} bytes.`,
-        { Connection: "close" });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+// What is too much flows past unread, so that its sender gets the answer.
+function readBody(message) {
+  return new Promise((resolve, reject) => {
+    const chunks = [];
+    let size = 0;
+    message.on("data", (chunk) => {
+      size += chunk.length;
+      if (size <= MAX_BODY_BYTES) chunks.push(chunk);
+      else reject(new HttpError(413, "too_large", "The request body is too large.", `Send at most ${MAX_BODY_BYTES} bytes.`,
+        { Connection: "close" }));
+    });
+    message.on("end", () => resolve(Buffer.concat(chunks)));
+    message.on("error", reject);
+  });
 }
 
 // The edge ends TLS and may have been reached by another name: for the application and for
@@ -113,7 +115,8 @@ export function createHttpServer({ origin, handle }) {
     try {
       response = await handle(await toRequest(message, origin));
     } catch (error) {
-      if (message.destroyed && !message.complete) return;
+      // Nobody is there to be answered.
+      if (message.destroyed && !message.complete) return reply.destroy();
       response = toErrorResponse(error);
     }
     try {

@@ -15,6 +15,9 @@ const backoff = (attempt) => Math.min(100 * attempt, MAX_RECONNECT_DELAY_MS);
 // that the command is sent again there.
 const afterFailover = (error) => (error.message.startsWith("READONLY") ? 2 : false);
 
+// ioredis' failoverDetector stays off: a failover it hears of while it is connecting makes
+// it give up for good. Sentinel cuts the clients of a former master, READONLY and silence
+// tell the rest.
 export function connectStore(config, name, commandTimeoutMs) {
   const redis = new Redis({
     sentinels: config.sentinels,
@@ -28,7 +31,6 @@ export function connectStore(config, name, commandTimeoutMs) {
     connectTimeout: CONNECT_TIMEOUT_MS,
     sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: SILENCE_MS,
-    failoverDetector: true,
     retryStrategy: backoff,
     sentinelRetryStrategy: backoff,
     sentinelReconnectStrategy: backoff,

@@ -90,14 +90,14 @@ func (b Builder) Ensure(names ...string) ([]string, error) {
 }
 
 func (b Builder) ensureModule(m module, wanted map[string]bool) (used bool, err error) {
-	var missing []string
+	var missing []program
 	for _, p := range m.programs {
 		if len(wanted) > 0 && !wanted[p.name] {
 			continue
 		}
 		used = true
 		if _, err := os.Stat(b.Path(p.name)); err != nil {
-			missing = append(missing, p.pkg)
+			missing = append(missing, p)
 		}
 	}
 	if len(missing) == 0 {
@@ -107,28 +107,30 @@ func (b Builder) ensureModule(m module, wanted map[string]bool) (used bool, err 
 		return used, fmt.Errorf("make %s: %w", b.dir(m), err)
 	}
 	// One at a time, so that the user sees how far it is.
-	for _, pkg := range missing {
-		b.Say("building %s %s (once; minutes on a small machine)", filepath.Base(pkg), m.version)
-		if err := b.compile(m, pkg); err != nil {
+	for _, p := range missing {
+		b.Say("building %s %s (once; some take minutes on a small machine)", p.name, m.version)
+		if err := b.compile(m, p); err != nil {
 			return used, err
 		}
 	}
 	return used, nil
 }
 
-func (b Builder) compile(m module, pkg string) error {
-	flags := "-s -w"
+func (b Builder) compile(m module, p program) error {
+	return host.Stream(b.Root, []string{"CGO_ENABLED=0"}, "go", "build",
+		"-C", filepath.Join(b.Root, "hack", "lab", "modules", m.name),
+		"-trimpath", "-buildvcs=false", "-ldflags", linkFlags(m), "-o", b.Path(p.name), p.pkg)
+}
+
+// linkFlags drop debug information and set the version where clients look.
+func linkFlags(m module) string {
+	flags := []string{"-s -w"}
+	parts := strings.Split(strings.TrimPrefix(m.version, "v"), ".")
 	for _, p := range m.versionIn {
-		major, minor, _ := strings.Cut(strings.TrimPrefix(m.version, "v"), ".")
-		minor, _, _ = strings.Cut(minor, ".")
-		flags += fmt.Sprintf(" -X %s.gitVersion=%s -X %s.gitMajor=%s -X %s.gitMinor=%s", p, m.version, p, major, p, minor)
+		flags = append(flags, fmt.Sprintf("-X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s",
+			p, m.version, parts[0], parts[1]))
 	}
-	out := b.dir(m) + "/"
-	if len(m.programs) == 1 {
-		out += m.programs[0].name // a package named v3 would be called that
-	}
-	return host.Stream(b.Root, []string{"CGO_ENABLED=0"}, "go", "build", "-C", filepath.Join(b.Root, "hack", "lab", "modules", m.name),
-		"-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", out, pkg)
+	return strings.Join(flags, " ")
 }
 
 // Programs returns the names of all programs that the lab builds.

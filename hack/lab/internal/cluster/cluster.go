@@ -58,6 +58,12 @@ func (l *Lab) Say(format string, args ...any) {
 // lock keeps a second command from changing the lab at the same time.
 func (l *Lab) lock() error { return host.Lock(filepath.Join(plan.RunDir, "lock")) }
 
+// isUp tells whether there is a lab on this machine, whole or broken.
+func isUp() bool {
+	_, err := os.Stat(plan.Kubeconfig())
+	return err == nil
+}
+
 // Kubectl is the path of the kubectl that fits the cluster.
 func (l *Lab) Kubectl() string { return l.Build.Path("kubectl") }
 

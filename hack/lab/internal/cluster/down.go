@@ -38,9 +38,9 @@ func (l *Lab) Down() error {
 		return err
 	}
 	l.Say("removed mounts, network and cgroups")
-	for _, dir := range []string{plan.StateDir, plan.RunDir, filepath.Join(l.Root, ".lab")} {
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("remove %s: %w", dir, err)
+	for _, path := range []string{plan.StateDir, plan.RunDir, filepath.Join(l.Root, ".lab", "kubeconfig")} {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("remove %s: %w", path, err)
 		}
 	}
 	if left := leftovers(); len(left) > 0 {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -16,6 +17,9 @@ func (l *Lab) Node(action, name string) error {
 	}
 	if err := host.CheckMachine(); err != nil {
 		return err
+	}
+	if !isUp() {
+		return errors.New("the lab is down; run `lab up` first")
 	}
 	if err := l.lock(); err != nil {
 		return err

@@ -11,6 +11,10 @@ import (
 
 // Status prints what runs, the state of the nodes and where the files are.
 func (l *Lab) Status() error {
+	if !isUp() {
+		fmt.Println("the lab is down")
+		return nil
+	}
 	units, err := controlPlaneUnits()
 	if err != nil {
 		return err
@@ -21,9 +25,6 @@ func (l *Lab) Status() error {
 	}
 	fmt.Printf("\nkubeconfig  %s\naudit log   %s\nlogs        %s\nvolumes     %s\n", plan.Kubeconfig(),
 		plan.AuditLog(), filepath.Dir(filepath.Dir(plan.AuditLog())), plan.VolumeDir())
-	if _, err := os.Stat(plan.Kubeconfig()); err != nil {
-		return nil
-	}
 	out, err := l.kubectl("", "get", "nodes", "--request-timeout=3s", "-L", "topology.kubernetes.io/region")
 	if err != nil {
 		return fmt.Errorf("the API server does not answer: %w", err)
@@ -78,7 +79,9 @@ func (l *Lab) Logs(machine string, unit ...string) error {
 		if len(files) > 1 {
 			fmt.Printf("==> %s <==\n", f)
 		}
-		os.Stdout.Write(content)
+		if _, err := os.Stdout.Write(content); err != nil {
+			return fmt.Errorf("print log: %w", err)
+		}
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
-	"strings"
+	"syscall"
 
 	"github.com/fediflow/fediflow-operator/hack/lab/internal/plan"
 )
@@ -12,17 +14,20 @@ import (
 // place cannot be configured in containerd.
 const cniNotes = "/var/lib/cni/results"
 
+// shimSockets is where containerd's shims listen; it cannot be configured.
+const shimSockets = "/run/containerd/s"
+
 // removeTraces removes what a node's programs leave outside of the lab's own
-// folders: the sockets of containerd's shims, whose paths are in each task's
-// bundle, and the notes of the CNI library. Call it when the node is dead.
+// folders: sockets of containerd's shims and notes of the CNI library. Call it
+// when the node is dead.
 func removeTraces(n plan.Node) {
-	bundles := filepath.Join(n.RunDir(), "containerd", "io.containerd.runtime.v2.task", "k8s.io")
-	addresses, _ := filepath.Glob(filepath.Join(bundles, "*", "address"))
-	for _, a := range addresses {
-		address, err := os.ReadFile(a)
-		path, isSocket := strings.CutPrefix(string(address), "unix://")
-		if err == nil && isSocket {
-			_ = os.Remove(path)
+	sockets, _ := filepath.Glob(filepath.Join(shimSockets, "*"))
+	for _, s := range sockets {
+		// Whosever it was: nothing listens there anymore.
+		if connection, err := net.Dial("unix", s); err == nil {
+			_ = connection.Close()
+		} else if errors.Is(err, syscall.ECONNREFUSED) {
+			_ = os.Remove(s)
 		}
 	}
 	sandboxes, _ := filepath.Glob(filepath.Join(n.Dir(), "containerd", "io.containerd.grpc.v1.cri", "sandboxes", "*"))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 
 	"github.com/fediflow/fediflow-operator/hack/lab/internal/host"
 	"github.com/fediflow/fediflow-operator/hack/lab/internal/plan"
@@ -62,4 +63,20 @@ func writeFiles(files []plan.File) error {
 		}
 	}
 	return nil
+}
+
+// deadUnits names the units that do not run, of the control plane's and of all
+// nodes'.
+func deadUnits(controlPlane []plan.Unit) []string {
+	units := slices.Clone(controlPlane)
+	for _, n := range plan.Nodes() {
+		units = append(units, plan.NodeUnits(n)...)
+	}
+	var dead []string
+	for _, u := range units {
+		if !running(u) {
+			dead = append(dead, u.Name+" of "+u.Machine)
+		}
+	}
+	return dead
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/base64"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,7 @@ func (l *Lab) Up() error {
 	if _, err := l.Build.Ensure(); err != nil {
 		return err
 	}
+	host.LoadModules()
 	units, err := controlPlaneUnits()
 	if err != nil {
 		return err
@@ -57,6 +59,9 @@ func (l *Lab) Up() error {
 	}
 	if err := l.wait(time.Minute, l.pendingMetrics); err != nil {
 		return err
+	}
+	if dead := deadUnits(units); len(dead) > 0 {
+		return fmt.Errorf("started but died again: %s; see `lab logs`", strings.Join(dead, ", "))
 	}
 	l.Say("the lab is up: export KUBECONFIG=%s", filepath.Join(l.Root, ".lab", "kubeconfig"))
 	return nil
@@ -118,7 +123,23 @@ func (l *Lab) startNode(n plan.Node) error {
 	if err := host.EnsureCgroup(plan.SystemCgroup(n.Name)); err != nil {
 		return err
 	}
-	return l.startUnits(plan.NodeUnits(n))
+	units := plan.NodeUnits(n)
+	if err := l.startUnits(units[:plan.ContainerdUnits]); err != nil {
+		return err
+	}
+	// The kubelet gives up when it finds no containerd.
+	err := l.wait(30*time.Second, func() string {
+		connection, err := net.Dial("unix", n.Socket())
+		if err != nil {
+			return "containerd of " + n.Name
+		}
+		_ = connection.Close()
+		return ""
+	})
+	if err != nil {
+		return err
+	}
+	return l.startUnits(units)
 }
 
 // configureCluster waits for the API server and hands it the lab's manifest.
@@ -163,7 +184,8 @@ func (l *Lab) importPause() error {
 	return store.Import(plan.PauseImage, plan.Nodes())
 }
 
-// pendingNode names a node that is not Ready.
+// pendingNode names a node that is not Ready. Whether a node is Ready is known
+// from its kubelet's last word, which may be old, so the kubelet is asked too.
 func (l *Lab) pendingNode() string {
 	out, err := l.kubectl("", "get", "nodes", "-o",
 		`jsonpath={range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}`)
@@ -173,6 +195,9 @@ func (l *Lab) pendingNode() string {
 	for _, n := range plan.Nodes() {
 		if !strings.Contains(out, n.Name+"=True\n") {
 			return n.Name + " to be Ready"
+		}
+		if _, err := l.kubectl("", "get", "--raw", "/api/v1/nodes/"+n.Name+"/proxy/healthz"); err != nil {
+			return "the kubelet of " + n.Name
 		}
 	}
 	return ""

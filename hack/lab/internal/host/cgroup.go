@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,7 +45,7 @@ func hierarchies() []string {
 func EnsureCgroup(name string) error {
 	for _, root := range hierarchies() {
 		dir := root
-		for _, part := range strings.Split(name, "/") {
+		for part := range strings.SplitSeq(name, "/") {
 			if err := delegate(dir); err != nil {
 				return err
 			}
@@ -60,7 +61,10 @@ func EnsureCgroup(name string) error {
 	return nil
 }
 
-// delegate hands all controllers of a v2 cgroup down to its children.
+// delegated are the controllers of cgroup v2 that the kubelet asks for.
+var delegated = []string{"cpu", "cpuset", "memory", "pids", "io", "hugetlb"}
+
+// delegate hands controllers of a v2 cgroup down to its children.
 func delegate(dir string) error {
 	if !IsCgroupV2() {
 		return nil
@@ -69,7 +73,10 @@ func delegate(dir string) error {
 	if err != nil {
 		return fmt.Errorf("read cgroup controllers: %w", err)
 	}
-	for _, c := range strings.Fields(string(available)) {
+	for c := range strings.FieldsSeq(string(available)) {
+		if !slices.Contains(delegated, c) {
+			continue
+		}
 		err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+c), 0o644)
 		if err != nil {
 			return fmt.Errorf("hand down cgroup controller %s: %w", c, err)
@@ -111,11 +118,14 @@ func TrackingCgroup(name string) string {
 func Members(name string) []int {
 	var pids []int
 	_ = filepath.WalkDir(TrackingCgroup(name), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.IsDir() {
-			return nil // cgroups come and go while we look
+		if err != nil {
+			return fs.SkipDir // it went away while we looked
+		}
+		if !e.IsDir() {
+			return nil
 		}
 		procs, _ := os.ReadFile(filepath.Join(path, "cgroup.procs"))
-		for _, word := range strings.Fields(string(procs)) {
+		for word := range strings.FieldsSeq(string(procs)) {
 			if pid, err := strconv.Atoi(word); err == nil && pid > 0 {
 				pids = append(pids, pid)
 			}

@@ -1,18 +1,24 @@
 package host
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 )
 
 func netnsPath(name string) string { return filepath.Join("/run/netns", name) }
 
-// HasNetns tells whether a network namespace of that name exists.
+// HasNetns tells whether a network namespace of that name exists. A plain
+// file of that name, left behind by a machine that went down, is none.
 func HasNetns(name string) bool {
-	_, err := os.Stat(netnsPath(name))
-	return err == nil
+	const nsfs = 0x6e736673
+	var at syscall.Statfs_t
+	return syscall.Statfs(netnsPath(name), &at) == nil && at.Type == nsfs
 }
 
 // Namespaces returns the names of the network namespaces with a prefix.
@@ -26,20 +32,19 @@ func Namespaces(prefix string) []string {
 
 // AddNetns makes a network namespace with its loopback up.
 func AddNetns(name string) error {
+	if err := DeleteNetns(name); err != nil {
+		return err
+	}
 	return RunAll("ip netns add "+name, "ip -n "+name+" link set lo up")
 }
 
-// DeleteNetns removes a network namespace and with it, once its last process
-// is gone, its links.
+// DeleteNetns removes a network namespace or what is left of one.
 func DeleteNetns(name string) error {
-	if !HasNetns(name) {
-		return nil
+	if HasNetns(name) {
+		_, err := Run("ip", "netns", "delete", name)
+		return err
 	}
-	if _, err := Run("ip", "netns", "delete", name); err == nil {
-		return nil
-	}
-	// What is left when a machine lost its mounts but kept its files.
-	if err := os.Remove(netnsPath(name)); err != nil {
+	if err := os.Remove(netnsPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove network namespace: %w", err)
 	}
 	return nil
@@ -66,10 +71,8 @@ func LinkState(netns, link string) string {
 		return "missing"
 	}
 	flags, _, _ := strings.Cut(out[strings.Index(out, "<")+1:], ">")
-	for _, f := range strings.Split(flags, ",") {
-		if f == "UP" {
-			return "up"
-		}
+	if slices.Contains(strings.Split(flags, ","), "UP") {
+		return "up"
 	}
 	return "down"
 }

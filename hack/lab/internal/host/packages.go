@@ -64,3 +64,10 @@ func EnsurePackages() error {
 	}
 	return Stream("", quiet, "apt-get", install...)
 }
+
+// LoadModules loads the kernel modules that nothing else loads on demand.
+// A kernel may have them built in, so failing is no error here: what really
+// lacks shows when it is used.
+func LoadModules() {
+	_, _ = Run("modprobe", "-a", "br_netfilter", "overlay", "nf_tables")
+}

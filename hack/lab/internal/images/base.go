@@ -103,9 +103,10 @@ func makeDebian(s Store, b base, dir string) error {
 			return err
 		}
 	}
-	const clean = `cd "$0" && rm -rf var/cache/apt/archives/*.deb var/lib/apt/lists/* usr/share/man/* usr/share/locale/* usr/share/info/* && ` +
-		`find usr/share/doc -type f ! -name copyright -delete && ` +
-		`printf '#!/bin/sh\nexit 101\n' > usr/sbin/policy-rc.d && chmod 755 usr/sbin/policy-rc.d`
+	const clean = `cd "$0" || exit 1
+rm -rf var/cache/apt/archives/*.deb var/lib/apt/lists/* usr/share/man/* usr/share/locale/* usr/share/info/*
+find usr/share/doc -type f ! -name copyright -delete
+printf '#!/bin/sh\nexit 101\n' > usr/sbin/policy-rc.d && chmod 755 usr/sbin/policy-rc.d`
 	if _, err := host.Run("/bin/sh", "-c", clean, root); err != nil {
 		return err
 	}
@@ -158,6 +159,16 @@ func makeNode(s Store, b base, dir string) error {
 	}.commit(b.ref)
 }
 
+const users = `root:x:0:0:root:/root:/sbin/nologin
+nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin
+nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin
+`
+
+const groups = `root:x:0:
+nobody:x:65534:
+nonroot:x:65532:
+`
+
 // makeStatic is an image for static binaries: CA certificates, time zones and
 // an unprivileged user.
 func makeStatic(s Store, b base, dir string) error {
@@ -169,8 +180,8 @@ func makeStatic(s Store, b base, dir string) error {
 		return err
 	}
 	files := map[string]string{
-		"etc/passwd":        "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n",
-		"etc/group":         "root:x:0:\nnobody:x:65534:\nnonroot:x:65532:\n",
+		"etc/passwd":        users,
+		"etc/group":         groups,
 		"etc/nsswitch.conf": "hosts: files dns\n",
 	}
 	for name, content := range files {

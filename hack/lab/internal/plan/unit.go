@@ -125,6 +125,10 @@ func metricsServerArgs() []string {
 	}
 }
 
+// ContainerdUnits is how many of a node's units make up containerd, without
+// which the others cannot start.
+const ContainerdUnits = 1
+
 // NodeUnits returns a node's programs, in the order in which they start.
 func NodeUnits(n Node) []Unit {
 	unit := func(name, program string, args ...string) Unit {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -57,7 +56,11 @@ func (f folders) Provision(_ context.Context, o controller.ProvisionOptions) (*v
 
 // Delete removes the folder of a volume.
 func (f folders) Delete(_ context.Context, pv *v1.PersistentVolume) error {
-	if pv.Spec.Local == nil || !strings.HasPrefix(pv.Spec.Local.Path, f.root+"/") {
+	if pv.Spec.Local == nil {
+		return fmt.Errorf("volume %s is not a local one", pv.Name)
+	}
+	inside, err := filepath.Rel(f.root, pv.Spec.Local.Path)
+	if err != nil || inside == "." || !filepath.IsLocal(inside) {
 		return fmt.Errorf("volume %s is not below %s", pv.Name, f.root)
 	}
 	return os.RemoveAll(pv.Spec.Local.Path)
@@ -76,7 +79,9 @@ func volume(o controller.ProvisionOptions, dir string) *v1.PersistentVolume {
 			AccessModes:                   o.PVC.Spec.AccessModes,
 			Capacity:                      v1.ResourceList{v1.ResourceStorage: o.PVC.Spec.Resources.Requests[v1.ResourceStorage]},
 			PersistentVolumeSource:        v1.PersistentVolumeSource{Local: &v1.LocalVolumeSource{Path: dir}},
-			NodeAffinity:                  &v1.VolumeNodeAffinity{Required: &v1.NodeSelector{NodeSelectorTerms: []v1.NodeSelectorTerm{onNode}}},
+			NodeAffinity: &v1.VolumeNodeAffinity{
+				Required: &v1.NodeSelector{NodeSelectorTerms: []v1.NodeSelectorTerm{onNode}},
+			},
 		},
 	}
 }

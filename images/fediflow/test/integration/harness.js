@@ -9,11 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
+import { Redis } from "ioredis";
 
 const run = promisify(execFile);
 export const ROOT = new URL("../../", import.meta.url).pathname;
 export const TOKEN = "a token for these tests only";
-const PASSWORD = "redis-test-password";
+export const PASSWORD = "redis-test-password";
 const NOBODY = 65534;
 // PostgreSQL refuses to run as root.
 const credentials = process.getuid() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
@@ -86,14 +87,23 @@ export class Program {
 
 export class Platform {
   async start() {
+    try {
+      await this.#startAll();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    return this;
+  }
+
+  async #startAll() {
     this.folder = mkdtempSync(join(tmpdir(), "fediflow-test-"));
     if (credentials.uid) chownSync(this.folder, NOBODY, NOBODY);
     await this.#startPostgres();
     await this.#startStandby();
-    this.queue = await this.#startStore("queue", ["--appendonly", "yes"]);
-    this.cache = await this.#startStore("cache", ["--save", ""]);
+    this.queue = await this.startStore("queue", ["--appendonly", "yes"]);
+    this.cache = await this.startStore("cache", ["--save", ""]);
     await this.#startSentinel();
-    return this;
   }
 
   async stop() {
@@ -138,10 +148,11 @@ export class Platform {
     await eventually("the standby", () => run(postgresBin("psql"), ["-c", "SELECT 1", this.url("postgres", port)]));
   }
 
-  async #startStore(name, args) {
+  async startStore(name, args) {
     const port = await freePort();
     return new Program(`/usr/bin/${store}-server`, [
-      "--port", String(port), "--bind", "127.0.0.1", "--dir", this.path(name), "--requirepass", PASSWORD, ...args,
+      "--port", String(port), "--bind", "127.0.0.1", "--dir", this.path(name), "--requirepass", PASSWORD,
+      "--masterauth", PASSWORD, ...args,
     ], port).start();
   }
 
@@ -151,9 +162,15 @@ export class Platform {
     const masters = [["queue", this.queue.port], ["cache", this.cache.port]].map(([name, storePort]) => `
 sentinel monitor ${name} 127.0.0.1 ${storePort} 1
 sentinel auth-pass ${name} ${PASSWORD}`).join("");
-    writeFileSync(file, `port ${port}\nbind 127.0.0.1\ndir ${this.path("sentinel")}\n${masters}\n`, { mode: 0o666 });
+    writeFileSync(file, `port ${port}\nbind 127.0.0.1\nrequirepass ${PASSWORD}\ndir ${this.path("sentinel")}\n${masters}\n`, { mode: 0o666 });
     if (credentials.uid) chownSync(file, NOBODY, NOBODY);
     this.sentinel = await new Program(`/usr/bin/${store}-server`, [file, "--sentinel"], port).start();
+  }
+
+  async flushCache() {
+    const redis = new Redis(this.cache.port, { password: PASSWORD });
+    await redis.flushall();
+    await redis.quit();
   }
 
   environment(database, more = {}) {
