@@ -123,13 +123,21 @@ func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1
 	if err := r.Writer.RequireSecrets(ctx, p.Namespace, p.RequiredSecrets()); err != nil {
 		return err
 	}
+	contents := make([]component.Rendered, len(r.Components))
 	var rendered []component.Object
-	for _, c := range r.Components {
-		content := c.Render(p)
-		rendered = append(rendered, content.Objects...)
+	for i, c := range r.Components {
+		contents[i] = c.Render(p)
+		rendered = append(rendered, contents[i].Objects...)
+	}
+	// Services first and ungated: pods of other components look their names up when they start.
+	if err := r.Writer.Objects(ctx, cluster, world, component.Services(rendered)); err != nil {
+		return err
+	}
+	for i, c := range r.Components {
 		if c.Gate != nil && !c.Gate(p, world).Open {
 			continue
 		}
+		content := contents[i]
 		if err := r.Writer.Secrets(ctx, world, content.Secrets); err != nil {
 			return err
 		}

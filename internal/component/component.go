@@ -4,6 +4,7 @@ package component
 
 import (
 	"k8s.io/apimachinery/pkg/runtime"
+	accore "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/internal/plan"
@@ -42,6 +43,17 @@ const (
 type Object struct {
 	Configuration runtime.ApplyConfiguration
 	Lifetime      Lifetime
+}
+
+// Services are the Services among the objects.
+func Services(objects []Object) []Object {
+	var services []Object
+	for _, object := range objects {
+		if _, ok := object.Configuration.(*accore.ServiceApplyConfiguration); ok {
+			services = append(services, object)
+		}
+	}
+	return services
 }
 
 // Owned wraps apply configurations that live and die with the cluster.

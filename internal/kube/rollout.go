@@ -26,3 +26,9 @@ func SleepBeforeStop(seconds int64) *accore.LifecycleApplyConfiguration {
 	return accore.Lifecycle().WithPreStop(accore.LifecycleHandler().
 		WithSleep(accore.SleepAction().WithSeconds(seconds)))
 }
+
+// BeforeStop runs a command in the container before it is told to stop.
+func BeforeStop(command ...string) *accore.LifecycleApplyConfiguration {
+	return accore.Lifecycle().WithPreStop(accore.LifecycleHandler().
+		WithExec(accore.ExecAction().WithCommand(command...)))
+}

@@ -18,6 +18,8 @@ func resolveEdge(o *overrides, spec *v1alpha1.FediFlowClusterSpec, size profile,
 		Storage:     o.storage("spec.edge.storage", edge.Storage, size.edge.storage),
 		Regions:     resolveRegions(o, edge.Regions, size),
 	}
+	// Two, so that one slow disk operation does not hold up every request.
+	plan.Workers = max(2, plan.Resources.CPU.Value())
 	plan.CacheBytes = plan.Storage.Size.Value() * 9 / 10
 	// The index lives in the pod's memory: it never takes more than a quarter of it.
 	wanted := plan.CacheBytes / averageObjectBytes / keysPerMiB

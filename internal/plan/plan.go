@@ -165,6 +165,8 @@ type EdgePlan struct {
 	ServiceType v1alpha1.EdgeServiceType
 	Resources   Resources
 	Storage     Storage
+	// Workers are nginx's processes.
+	Workers int64
 	// CacheBytes bounds the cache on disk; KeysZoneMiB is its index in memory.
 	CacheBytes  int64
 	KeysZoneMiB int64

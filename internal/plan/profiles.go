@@ -27,7 +27,7 @@ type stateful struct {
 // profiles are the five named sizes. Every figure grows from one size to the next or stays.
 var profiles = map[v1alpha1.ProfileSize]profile{
 	v1alpha1.SizeDevelopment: {
-		api: workload{1, "100m", "256Mi"}, apiMax: 2,
+		api: workload{1, "100m", "320Mi"}, apiMax: 2,
 		postgres: stateful{workload{1, "100m", "256Mi"}, "2Gi"},
 		pooler:   workload{1, "25m", "64Mi"},
 		queue:    stateful{workload{1, "25m", "64Mi"}, "1Gi"},

@@ -74,7 +74,7 @@ func (p *Plan) tooSmall() []Problem {
 				"%s.cpu %s is not a positive number of cores: use for example 100m", field, r.CPU.String())})
 		}
 	}
-	check("spec.api.resources", p.API.Resources, "128Mi")
+	check("spec.api.resources", p.API.Resources, "320Mi")
 	if m := p.Database.Managed; m != nil {
 		check("spec.database.managed.resources", m.Resources, "256Mi")
 	}

@@ -71,7 +71,9 @@ func deployment(p plan.Plan) *acapps.DeploymentApplyConfiguration {
 }
 
 func container(p plan.Plan) *accore.ContainerApplyConfiguration {
-	probe := kube.Probe{Period: 3, Timeout: 3, Failures: 3}
+	// Readiness asks the database. A failover must not take all pods out of the Service at once:
+	// they can still serve what needs no database, and are needed the moment it is back.
+	probe := kube.Probe{Period: 3, Timeout: 3, Failures: 10}
 	return kube.Container("api", p.Image, p.API.Resources).
 		WithPorts(kube.Port("http", contract.Port)).
 		WithEnv(contract.Pooled(p)...).

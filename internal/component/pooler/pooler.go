@@ -88,12 +88,12 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 func configuration(p plan.Plan, access plan.Access) string {
 	host, port := p.DatabaseServer(access)
 	return fmt.Sprintf(configurationFormat,
-		p.DatabaseName(), host, port, p.DatabaseName(), plan.PoolerPort,
+		p.DatabaseName(), host, port, p.DatabaseName(), p.API.Pool.StatementMilliseconds, plan.PoolerPort,
 		p.Pooler.MaxClients, p.Pooler.PoolSize, p.Pooler.ReserveSize)
 }
 
 const configurationFormat = `[databases]
-%s = host=%s port=%d dbname=%s
+%s = host=%s port=%d dbname=%s connect_query='SET statement_timeout = %d'
 
 [pgbouncer]
 listen_addr = 0.0.0.0
@@ -101,6 +101,7 @@ listen_port = %d
 unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = /etc/pgbouncer-auth/userlist.txt
+; In transaction mode these cannot follow a client; the connect query sets what matters.
 ignore_startup_parameters = extra_float_digits,statement_timeout,lock_timeout,idle_in_transaction_session_timeout
 log_connections = 0
 log_disconnections = 0

@@ -65,6 +65,8 @@ func patroniFile(p plan.Plan) string {
 				"rewind":      object{"username": "rewind"},
 			},
 			"parameters": object{"unix_socket_directories": "/run/postgresql"},
+			// A new standby does not wait for the primary's next checkpoint, minutes away.
+			"basebackup": []object{{"checkpoint": "fast"}},
 			"pg_hba": []string{
 				"local all postgres peer",
 				"host all postgres all reject",

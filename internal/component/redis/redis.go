@@ -17,6 +17,9 @@ import (
 
 const sentinelStore = "sentinel"
 
+// downAfterSeconds is the silence after which a Sentinel takes a member for down.
+const downAfterSeconds = 5
+
 // Component is the Redis stores and their Sentinels.
 func Component() component.Component {
 	return component.Component{Name: plan.Redis, Render: render, Assess: assess}
@@ -66,10 +69,12 @@ func configuration(store plan.StorePlan) string {
 	}
 	if store.Storage != nil {
 		lines = append(lines, "maxmemory-policy noeviction", "appendonly yes", "appendfsync everysec",
-			"aof-use-rdb-preamble yes", `save ""`)
+			"aof-use-rdb-preamble yes", `save ""`,
+			"rdb-del-sync-files yes", "repl-timeout 30", "repl-ping-replica-period 2", "shutdown-timeout 10")
 		if store.Replicas > 1 {
-			// An isolated master stops taking writes.
-			lines = append(lines, "min-replicas-to-write 1", "min-replicas-max-lag 10")
+			// An isolated master stops taking writes before Sentinel may name another.
+			lines = append(lines, "min-replicas-to-write 1",
+				fmt.Sprintf("min-replicas-max-lag %d", downAfterSeconds-2))
 		}
 	} else {
 		lines = append(lines, "maxmemory-policy allkeys-lfu", "appendonly no", `save ""`)
@@ -101,6 +106,7 @@ func storeContainer(p plan.Plan, store plan.StorePlan) *accore.ContainerApplyCon
 			kube.Env("PEERS", strings.Join(p.StoreHosts(store), ",")),
 			kube.Env("SENTINELS", strings.Join(p.SentinelAddresses(), ","))).
 		WithVolumeMounts(kube.Mount("config", "/etc/valkey").WithReadOnly(true)).
+		WithLifecycle(kube.BeforeStop("/usr/local/bin/valkey-handover")).
 		WithReadinessProbe(probe.Exec("/usr/local/bin/valkey-ready")).
 		WithLivenessProbe(kube.Probe{Period: 10, Timeout: 5, Failures: 6}.Exec("/usr/local/bin/valkey-live"))
 }
@@ -121,7 +127,7 @@ func sentinelSet(p plan.Plan) *acapps.StatefulSetApplyConfiguration {
 				kube.Env("PEERS", strings.Join(p.SentinelHosts(), ",")),
 				kube.Env("STORES", strings.Join(stores, " ")),
 				kube.Env("QUORUM", fmt.Sprint(sentinels.Quorum)),
-				kube.Env("DOWN_AFTER_MS", "5000")).
+				kube.Env("DOWN_AFTER_MS", fmt.Sprint(downAfterSeconds*1000))).
 			WithReadinessProbe(probe.Exec("/usr/local/bin/sentinel-ready")).
 			WithLivenessProbe(kube.Probe{Period: 10, Timeout: 5, Failures: 6}.TCP("sentinel")))
 	set := statefulSet(p, name, sentinelStore, sentinels.Replicas, spec, nil)
