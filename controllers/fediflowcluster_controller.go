@@ -5,6 +5,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -70,10 +71,8 @@ func (r *FediFlowClusterReconciler) Reconcile(ctx context.Context, request ctrl.
 		return ctrl.Result{}, nil
 	}
 	pass, passErr := r.pass(ctx, cluster)
-	var problem *apply.ProblemError
-	if errors.As(passErr, &problem) {
-		pass.Problems, passErr = append(pass.Problems, problem.Problem), nil
-	}
+	problems, passErr := apply.Split(passErr)
+	pass.Problems = append(pass.Problems, problems...)
 	if err := r.record(ctx, cluster, pass); err != nil {
 		return ctrl.Result{}, errors.Join(passErr, err)
 	}
@@ -133,17 +132,20 @@ func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1
 	if err := r.Writer.Objects(ctx, cluster, world, component.Services(rendered)); err != nil {
 		return err
 	}
+	// One component's trouble is no other's.
+	var errs []error
 	for i, c := range r.Components {
 		if c.Gate != nil && !c.Gate(p, world).Open {
 			continue
 		}
-		content := contents[i]
-		if err := r.Writer.Secrets(ctx, world, content.Secrets); err != nil {
-			return err
+		if err := r.Writer.Secrets(ctx, world, contents[i].Secrets); err != nil {
+			errs = append(errs, err)
+			continue
 		}
-		if err := r.Writer.Objects(ctx, cluster, world, content.Objects); err != nil {
-			return err
-		}
+		errs = append(errs, r.Writer.Objects(ctx, cluster, world, contents[i].Objects))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	keys, err := apply.Keys(rendered)
 	if err != nil {
@@ -181,7 +183,7 @@ func (r *FediFlowClusterReconciler) record(ctx context.Context, cluster *v1alpha
 			// The cache has not caught up: the event that brings it up to date starts another pass.
 			return nil
 		}
-		return err
+		return fmt.Errorf("write status: %w", err)
 	}
 	r.tell(cluster, status.PrimaryChange(old, cluster.Status))
 	r.tell(cluster, status.Transition(old, cluster.Status))

@@ -31,7 +31,7 @@ type Operations struct {
 	Live client.Reader
 	HTTP *http.Client
 
-	passwords sync.Map // Secret and key → value
+	passwords passwordCache
 }
 
 // Masters asks Sentinel for the master of every store. A store without an answer is absent.
@@ -45,7 +45,7 @@ func (o *Operations) Masters(ctx context.Context, p plan.Plan, world component.W
 		master, err := sentinels.Master(ctx, store.Name)
 		if err != nil {
 			log.FromContext(ctx).V(1).Info("no master", "store", store.Name, "cause", err.Error())
-			o.forget(p.Namespace, p.Name.RedisCredentials())
+			o.passwords.forget(p.Namespace, p.Name.RedisCredentials())
 			continue
 		}
 		for _, pod := range redis.Pods(p, world, store.Name) {
@@ -117,7 +117,7 @@ func (o *Operations) rollRedis(ctx context.Context, p plan.Plan, world component
 func (o *Operations) rollStore(ctx context.Context, p plan.Plan, world component.World, store plan.StoreName) error {
 	pods := redis.Pods(p, world, store)
 	master, known := world.Masters[store]
-	if !known && component.CountReady(pods) == int32(len(pods)) {
+	if !known && component.CountReady(pods) == component.Count(pods) {
 		// Nobody says who must go last.
 		return nil
 	}
@@ -169,7 +169,7 @@ func (o *Operations) patroni(ctx context.Context, p plan.Plan, world component.W
 		}
 		client := patroni.Client{Address: pod.Status.PodIP, Password: password, HTTP: o.HTTP}
 		if err := question(client); err != nil {
-			o.forget(p.Namespace, secret)
+			o.passwords.forget(p.Namespace, secret)
 			return fmt.Errorf("ask Patroni of %s: %w", member, err)
 		}
 	}
@@ -194,9 +194,9 @@ func (o *Operations) sentinels(ctx context.Context, p plan.Plan, world component
 }
 
 func (o *Operations) password(ctx context.Context, namespace, name, key string) (string, error) {
-	cacheKey := namespace + "/" + name + "/" + key
-	if value, ok := o.passwords.Load(cacheKey); ok {
-		return value.(string), nil
+	at := secretKey{namespace, name, key}
+	if value, ok := o.passwords.get(at); ok {
+		return value, nil
 	}
 	var secret corev1.Secret
 	if err := o.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret); err != nil {
@@ -204,18 +204,40 @@ func (o *Operations) password(ctx context.Context, namespace, name, key string) 
 	}
 	value, ok := secret.Data[key]
 	if !ok {
-		return "", fmt.Errorf("Secret %s has no key %s", name, key)
+		return "", fmt.Errorf("find key %s in Secret %s: it has none of this name", key, name)
 	}
-	o.passwords.Store(cacheKey, string(value))
+	o.passwords.set(at, string(value))
 	return string(value), nil
 }
 
-func (o *Operations) forget(namespace, name string) {
-	prefix := namespace + "/" + name + "/"
-	o.passwords.Range(func(key, _ any) bool {
-		if text := key.(string); len(text) > len(prefix) && text[:len(prefix)] == prefix {
-			o.passwords.Delete(key)
-		}
-		return true
-	})
+// secretKey is one value of one Secret.
+type secretKey struct{ namespace, name, key string }
+
+// passwordCache is safe for concurrent use.
+type passwordCache struct {
+	mutex  sync.Mutex
+	values map[secretKey]string
+}
+
+func (c *passwordCache) get(at secretKey) (string, bool) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	value, ok := c.values[at]
+	return value, ok
+}
+
+func (c *passwordCache) set(at secretKey, value string) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.values == nil {
+		c.values = map[secretKey]string{}
+	}
+	c.values[at] = value
+}
+
+// forget drops every value of a Secret: the next use reads it anew.
+func (c *passwordCache) forget(namespace, name string) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	maps.DeleteFunc(c.values, func(at secretKey, _ string) bool { return at.namespace == namespace && at.name == name })
 }

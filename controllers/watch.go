@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -35,17 +36,21 @@ func (r *FediFlowClusterReconciler) SetupWithManager(manager ctrl.Manager) error
 	for _, kind := range childKinds() {
 		b = b.Watches(kind, toCluster, builder.WithPredicates(significantChange()))
 	}
-	return b.
+	b = b.
 		WatchesMetadata(&corev1.Node{}, toAll, builder.WithPredicates(regionChange())).
-		WatchesMetadata(&storagev1.StorageClass{}, toAll, builder.WithPredicates(existenceChange())).
-		Complete(r)
+		WatchesMetadata(&storagev1.StorageClass{}, toAll, builder.WithPredicates(existenceChange()))
+	if err := b.Complete(r); err != nil {
+		return fmt.Errorf("start the FediFlowCluster controller: %w", err)
+	}
+	return nil
 }
 
 // childKinds are all kinds of children.
 func childKinds() []client.Object {
 	return []client.Object{
 		&appsv1.Deployment{}, &appsv1.StatefulSet{}, &autoscalingv2.HorizontalPodAutoscaler{}, &batchv1.Job{},
-		&corev1.ConfigMap{}, &corev1.Endpoints{}, &corev1.PersistentVolumeClaim{}, &corev1.Pod{}, &corev1.Service{}, //nolint:staticcheck // Patroni's state is in Endpoints
+		&corev1.ConfigMap{}, &corev1.PersistentVolumeClaim{}, &corev1.Pod{}, &corev1.Service{},
+		&corev1.Endpoints{}, //nolint:staticcheck // Patroni's state is in Endpoints
 		&corev1.ServiceAccount{}, &networkingv1.NetworkPolicy{}, &policyv1.PodDisruptionBudget{},
 		&rbacv1.Role{}, &rbacv1.RoleBinding{},
 	}

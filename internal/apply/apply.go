@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -40,6 +41,23 @@ type Writer struct {
 type ProblemError struct{ plan.Problem }
 
 func (e *ProblemError) Error() string { return e.Message }
+
+// Split separates what a retry cannot fix from what it may.
+func Split(err error) ([]plan.Problem, error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var problems []plan.Problem
+		var rest []error
+		for _, part := range joined.Unwrap() {
+			found, other := Split(part)
+			problems, rest = append(problems, found...), append(rest, other)
+		}
+		return problems, errors.Join(rest...)
+	}
+	if problem, ok := errors.AsType[*ProblemError](err); ok {
+		return []plan.Problem{problem.Problem}, nil
+	}
+	return nil, err
+}
 
 func problem(reason, format string, arguments ...any) error {
 	return &ProblemError{plan.Problem{Reason: reason, Message: fmt.Sprintf(format, arguments...)}}
@@ -136,7 +154,7 @@ func (w *Writer) applyOne(ctx context.Context, owner *v1alpha1.FediFlowCluster, 
 }
 
 func statusMessage(err error) string {
-	if status, ok := err.(apierrors.APIStatus); ok { //nolint:errorlint // the client returns it unwrapped
+	if status, ok := err.(apierrors.APIStatus); ok {
 		return status.Status().Message
 	}
 	return err.Error()

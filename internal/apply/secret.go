@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -101,9 +102,7 @@ func (w *Writer) createSecret(ctx context.Context, secret component.Secret) erro
 		data[key] = strings.ToLower(rand.Text())
 	}
 	if secret.Derive != nil {
-		for key, value := range secret.Derive(data) {
-			data[key] = value
-		}
+		maps.Copy(data, secret.Derive(data))
 	}
 	object := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: secret.Namespace, Name: secret.Name, Labels: secret.Labels},

@@ -69,7 +69,7 @@ func listHolds(have, want []any) bool {
 		}
 	}
 	for _, item := range want {
-		if !holds(byKey[fmt.Sprint(item.(map[string]any)[key])], item) {
+		if item, ok := item.(map[string]any); !ok || !holds(byKey[fmt.Sprint(item[key])], item) {
 			return false
 		}
 	}

@@ -84,6 +84,11 @@ func FirstTrouble(pods []*corev1.Pod) *Trouble {
 	return first
 }
 
+// Count counts pods.
+func Count(pods []*corev1.Pod) int32 {
+	return int32(len(pods)) //nolint:gosec // nowhere near two billion pods
+}
+
 // CountReady counts ready pods.
 func CountReady(pods []*corev1.Pod) int32 {
 	var ready int32
@@ -102,9 +107,12 @@ func DeploymentHealth(name string, deployment *appsv1.Deployment, desired int32,
 		return h.with(v1alpha1.StateProgressing, v1alpha1.ReasonRollingOut, "Deployment is being created")
 	}
 	h.Ready = deployment.Status.ReadyReplicas
-	rolledOut := deployment.Status.ObservedGeneration >= deployment.Generation &&
-		deployment.Status.UpdatedReplicas >= desired && deployment.Status.Replicas == deployment.Status.UpdatedReplicas
-	return h.judge(rolledOut, pods)
+	status := deployment.Status
+	if status.ObservedGeneration >= deployment.Generation &&
+		status.UpdatedReplicas >= desired && status.Replicas == status.UpdatedReplicas {
+		return h.judge(rolledOut, pods)
+	}
+	return h.judge(rollingOut, pods)
 }
 
 // StatefulSetHealth judges a StatefulSet that is rolled by the operator.
@@ -114,12 +122,23 @@ func StatefulSetHealth(name string, set *appsv1.StatefulSet, desired int32, pods
 		return h.with(v1alpha1.StateProgressing, v1alpha1.ReasonRollingOut, "StatefulSet is being created")
 	}
 	h.Ready = CountReady(pods)
-	return h.judge(set.Status.ObservedGeneration >= set.Generation && len(Stale(set, pods)) == 0, pods)
+	if set.Status.ObservedGeneration >= set.Generation && len(Stale(set, pods)) == 0 {
+		return h.judge(rolledOut, pods)
+	}
+	return h.judge(rollingOut, pods)
 }
 
+// rollout says whether every pod is made from the current template.
+type rollout int
+
+const (
+	rollingOut rollout = iota
+	rolledOut
+)
+
 // judge completes a health from its ready and desired counts.
-func (h Health) judge(rolledOut bool, pods []*corev1.Pod) Health {
-	if h.Ready >= h.Desired && rolledOut {
+func (h Health) judge(progress rollout, pods []*corev1.Pod) Health {
+	if h.Ready >= h.Desired && progress == rolledOut {
 		return h.with(v1alpha1.StateReady, v1alpha1.ReasonReady, "")
 	}
 	if trouble := FirstTrouble(pods); trouble != nil {

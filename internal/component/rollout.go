@@ -64,7 +64,7 @@ func NextStep(set *appsv1.StatefulSet, pods []*corev1.Pod, leader string, follow
 	if len(unready) > 0 {
 		return healStep(unready, stale)
 	}
-	if set.Spec.Replicas != nil && int32(len(pods)) < *set.Spec.Replicas {
+	if set.Spec.Replicas != nil && Count(pods) < *set.Spec.Replicas {
 		return Step{}
 	}
 	slices.SortFunc(stale, func(a, b *corev1.Pod) int { return cmp.Compare(ordinal(b), ordinal(a)) })

@@ -76,7 +76,7 @@ func (r *Reader) World(ctx context.Context, cluster client.ObjectKey) (component
 			return nil
 		})
 		if err != nil {
-			return component.World{}, err
+			return component.World{}, fmt.Errorf("list %s: %w", child.kind, err)
 		}
 	}
 	var pods corev1.PodList

@@ -92,15 +92,18 @@ func (p *Plan) closeConnectionBudget() {
 	}
 	p.Pooler.PoolSize, p.Pooler.ReserveSize = poolSizes(managed.Resources)
 	// After a failover, sessions of both poolers can meet on one member.
-	servers := int32(len(p.Pooler.Accesses)) * p.Pooler.Replicas * (p.Pooler.PoolSize + p.Pooler.ReserveSize)
+	var servers int32
+	for range p.Pooler.Accesses {
+		servers += p.Pooler.Replicas * (p.Pooler.PoolSize + p.Pooler.ReserveSize)
+	}
 	managed.MaxConnections = roundUp(servers+replicationConnections+operationsConnections+superuserConnections, 10)
 	managed.Parameters = postgresParameters(managed)
 }
 
 // poolSizes: a transaction pool a few times as wide as the processor keeps it busy; wider only queues.
 func poolSizes(r Resources) (size, reserve int32) {
-	cores := int32(r.CPU.MilliValue()+999) / 1000
-	size = 10 + 10*cores
+	cores := min(r.CPU.Value(), 128) // Value rounds up
+	size = 10 + 10*int32(cores) //nolint:gosec // at most 128
 	return size, size / 4
 }
 

@@ -61,7 +61,7 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte) err
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // nothing can be done about it
+	defer response.Body.Close()
 	if response.StatusCode < http.StatusMultipleChoices {
 		return nil
 	}
