@@ -76,7 +76,10 @@ func (r *FediFlowClusterReconciler) Reconcile(ctx context.Context, request ctrl.
 	if err := r.record(ctx, cluster, pass); err != nil {
 		return ctrl.Result{}, errors.Join(passErr, err)
 	}
-	return next(cluster), passErr
+	if passErr != nil {
+		return ctrl.Result{}, passErr
+	}
+	return next(cluster), nil
 }
 
 // next is when to look again although nothing was heard.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 
+	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -43,7 +44,7 @@ func run() error {
 	probes := flag.String("health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	elect := flag.Bool("leader-elect", false, "only one of several operators works at a time")
 	flag.Parse()
-	ctrl.SetLogger(zap.New())
+	ctrl.SetLogger(zap.New(zap.StacktraceLevel(zapcore.PanicLevel)))
 
 	images, err := imagesFromEnvironment()
 	if err != nil {
@@ -56,8 +57,10 @@ func run() error {
 		LeaderElection:          *elect,
 		LeaderElectionID:        "fediflow-operator.fediflow.io",
 		LeaderElectionNamespace: os.Getenv("POD_NAMESPACE"),
-		Cache:                   cacheOptions(),
-		Client:                  client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+		// Nothing runs after the manager stops: the successor need not wait for the lease to expire.
+		LeaderElectionReleaseOnCancel: true,
+		Cache:                         cacheOptions(),
+		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	})
 	if err != nil {
 		return fmt.Errorf("create manager: %w", err)

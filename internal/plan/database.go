@@ -103,7 +103,7 @@ func (p *Plan) closeConnectionBudget() {
 // poolSizes: a transaction pool a few times as wide as the processor keeps it busy; wider only queues.
 func poolSizes(r Resources) (size, reserve int32) {
 	cores := min(r.CPU.Value(), 128) // Value rounds up
-	size = 10 + 10*int32(cores) //nolint:gosec // at most 128
+	size = 10 + 10*int32(cores)      //nolint:gosec // at most 128
 	return size, size / 4
 }
 

@@ -44,10 +44,10 @@ func (s *Sentinels) Master(ctx context.Context, store plan.StoreName) (string, e
 	return master, err
 }
 
-// Failover asks for another master of a store.
+// Failover asks for another master of a store; that one is already sought is no error.
 func (s *Sentinels) Failover(ctx context.Context, store plan.StoreName) error {
 	return s.ask(ctx, func(ctx context.Context, client *redis.SentinelClient) error {
-		if err := client.Failover(ctx, string(store)).Err(); err != nil {
+		if err := client.Failover(ctx, string(store)).Err(); err != nil && !strings.HasPrefix(err.Error(), "INPROG ") {
 			return fmt.Errorf("fail over %s: %w", store, err)
 		}
 		return nil
