@@ -31,6 +31,8 @@ import (
 const (
 	retryWorking = 3 * time.Second
 	retryStalled = 15 * time.Second
+	// retryOutdated gives the cache time to catch up.
+	retryOutdated = 100 * time.Millisecond
 )
 
 // FediFlowClusterReconciler brings the world in line with FediFlowClusters.
@@ -73,11 +75,12 @@ func (r *FediFlowClusterReconciler) Reconcile(ctx context.Context, request ctrl.
 	pass, passErr := r.pass(ctx, cluster)
 	problems, passErr := apply.Split(passErr)
 	pass.Problems = append(pass.Problems, problems...)
-	if err := r.record(ctx, cluster, pass); err != nil {
-		return ctrl.Result{}, errors.Join(passErr, err)
+	recorded, err := r.record(ctx, cluster, pass)
+	if err := errors.Join(passErr, err); err != nil {
+		return ctrl.Result{}, err
 	}
-	if passErr != nil {
-		return ctrl.Result{}, passErr
+	if recorded == outdated {
+		return ctrl.Result{RequeueAfter: retryOutdated}, nil
 	}
 	return next(cluster), nil
 }
@@ -145,7 +148,7 @@ func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1
 			errs = append(errs, err)
 			continue
 		}
-		errs = append(errs, r.Writer.Objects(ctx, cluster, world, contents[i].Objects))
+		errs = append(errs, r.Writer.Objects(ctx, cluster, world, component.WithoutServices(contents[i].Objects)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -171,26 +174,38 @@ func (r *FediFlowClusterReconciler) assess(p plan.Plan, world component.World) [
 	return healths
 }
 
+// outcome of a record.
+type outcome int
+
+const (
+	upToDate outcome = iota
+	// outdated: the cluster changed since it was read. The pass must be repeated, because no event
+	// tells when the cache has caught up with a status.
+	outdated
+)
+
 // record writes status once, if it changed, and tells of a transition.
-func (r *FediFlowClusterReconciler) record(ctx context.Context, cluster *v1alpha1.FediFlowCluster, pass status.Pass) error {
+func (r *FediFlowClusterReconciler) record(ctx context.Context, cluster *v1alpha1.FediFlowCluster, pass status.Pass) (outcome, error) {
 	if len(pass.Problems) == 0 && len(pass.Healths) == 0 {
-		return nil
+		return upToDate, nil
 	}
 	old := cluster.Status
 	cluster.Status = status.New(old, pass)
 	if equality.Semantic.DeepEqual(old, cluster.Status) {
-		return nil
+		return upToDate, nil
 	}
-	if err := r.Client.Status().Update(ctx, cluster); err != nil {
-		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-			// The cache has not caught up: the event that brings it up to date starts another pass.
-			return nil
-		}
-		return fmt.Errorf("write status: %w", err)
+	err := r.Client.Status().Update(ctx, cluster)
+	switch {
+	case apierrors.IsConflict(err):
+		return outdated, nil
+	case apierrors.IsNotFound(err):
+		return upToDate, nil
+	case err != nil:
+		return upToDate, fmt.Errorf("write status: %w", err)
 	}
 	r.tell(cluster, status.PrimaryChange(old, cluster.Status))
 	r.tell(cluster, status.Transition(old, cluster.Status))
-	return nil
+	return upToDate, nil
 }
 
 func (r *FediFlowClusterReconciler) tell(cluster *v1alpha1.FediFlowCluster, event *status.Event) {

@@ -4,28 +4,15 @@ package main
 import (
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
 
 	"go.uber.org/zap/zapcore"
-	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/controllers"
-	"github.com/fediflow/fediflow-operator/internal/apply"
-	"github.com/fediflow/fediflow-operator/internal/component/catalog"
-	"github.com/fediflow/fediflow-operator/internal/observe"
 	"github.com/fediflow/fediflow-operator/internal/plan"
 )
 
@@ -50,18 +37,15 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	manager, err := ctrl.NewManager(ctrl.GetConfigOrDie(), ctrl.Options{
-		Scheme:                  newScheme(),
-		Metrics:                 metricsserver.Options{BindAddress: *metrics},
-		HealthProbeBindAddress:  *probes,
-		LeaderElection:          *elect,
-		LeaderElectionID:        "fediflow-operator.fediflow.io",
-		LeaderElectionNamespace: os.Getenv("POD_NAMESPACE"),
-		// Nothing runs after the manager stops: the successor need not wait for the lease to expire.
-		LeaderElectionReleaseOnCancel: true,
-		Cache:                         cacheOptions(),
-		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
-	})
+	options := controllers.ManagerOptions()
+	options.Metrics = metricsserver.Options{BindAddress: *metrics}
+	options.HealthProbeBindAddress = *probes
+	options.LeaderElection = *elect
+	options.LeaderElectionID = "fediflow-operator.fediflow.io"
+	options.LeaderElectionNamespace = os.Getenv("POD_NAMESPACE")
+	// Nothing runs after the manager stops: the successor need not wait for the lease to expire.
+	options.LeaderElectionReleaseOnCancel = true
+	manager, err := ctrl.NewManager(ctrl.GetConfigOrDie(), options)
 	if err != nil {
 		return fmt.Errorf("create manager: %w", err)
 	}
@@ -75,39 +59,8 @@ func run() error {
 	return nil
 }
 
-func newScheme() *runtime.Scheme {
-	scheme := runtime.NewScheme()
-	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
-	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	return scheme
-}
-
-// cacheOptions keeps the cache small: of the kinds of children only our own objects, of everything
-// only what a pass reads.
-func cacheOptions() cache.Options {
-	everything := cache.ByObject{Label: labels.Everything()}
-	return cache.Options{
-		DefaultLabelSelector: labels.SelectorFromSet(labels.Set{plan.LabelManagedBy: plan.ManagedBy}),
-		DefaultTransform:     cache.TransformStripManagedFields(),
-		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.FediFlowCluster{}: everything,
-			&corev1.Node{}:              everything,
-			&storagev1.StorageClass{}:   everything,
-		},
-	}
-}
-
 func setup(manager ctrl.Manager, images plan.Images) error {
-	writer := &apply.Writer{Client: manager.GetClient(), Live: manager.GetAPIReader()}
-	reconciler := &controllers.FediFlowClusterReconciler{
-		Client:     manager.GetClient(),
-		Reader:     &observe.Reader{Cache: manager.GetCache(), Images: images},
-		Writer:     writer,
-		Operations: &controllers.Operations{Writer: writer, Live: manager.GetAPIReader(), HTTP: &http.Client{}},
-		Events:     manager.GetEventRecorder("fediflow-operator"),
-		Components: catalog.Components(),
-	}
-	if err := reconciler.SetupWithManager(manager); err != nil {
+	if err := controllers.NewReconciler(manager, images).SetupWithManager(manager); err != nil {
 		return fmt.Errorf("set up controller: %w", err)
 	}
 	if err := manager.AddHealthzCheck("ping", healthz.Ping); err != nil {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -141,6 +142,11 @@ func (w *Writer) applyOne(ctx context.Context, owner *v1alpha1.FediFlowCluster, 
 	if err := w.checkOwner(ctx, owner, desired, live, lifetime); err != nil {
 		return err
 	}
+	if exists {
+		if done, err := w.replace(ctx, desired, live); done || err != nil {
+			return err
+		}
+	}
 	err := w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired),
 		client.FieldOwner(FieldManager), client.ForceOwnership)
 	switch {
@@ -153,11 +159,31 @@ func (w *Writer) applyOne(ctx context.Context, owner *v1alpha1.FediFlowCluster, 
 	return nil
 }
 
+// longestCause of a refusal that is told in full; the API server repeats whole objects.
+const longestCause = 300
+
 func statusMessage(err error) string {
-	if status, ok := err.(apierrors.APIStatus); ok {
-		return status.Status().Message
+	status, ok := err.(apierrors.APIStatus)
+	if !ok {
+		return err.Error()
 	}
-	return err.Error()
+	details := status.Status().Details
+	if details == nil || len(details.Causes) == 0 {
+		return shorten(status.Status().Message)
+	}
+	causes := make([]string, 0, len(details.Causes))
+	for _, cause := range details.Causes {
+		causes = append(causes, strings.TrimPrefix(cause.Field+": ", ": ")+shorten(cause.Message))
+	}
+	return strings.Join(causes, "; ")
+}
+
+// shorten keeps the beginning and the end, where the verdict is.
+func shorten(text string) string {
+	if len(text) <= longestCause {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longestCause/3]+" … "+text[len(text)-longestCause/3:], "")
 }
 
 // checkOwner refuses to take over what belongs to somebody else. An object that the cache does not

@@ -3,6 +3,8 @@
 package component
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/runtime"
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
 
@@ -47,13 +49,17 @@ type Object struct {
 
 // Services are the Services among the objects.
 func Services(objects []Object) []Object {
-	var services []Object
-	for _, object := range objects {
-		if _, ok := object.Configuration.(*accore.ServiceApplyConfiguration); ok {
-			services = append(services, object)
-		}
-	}
-	return services
+	return slices.DeleteFunc(slices.Clone(objects), func(o Object) bool { return !isService(o) })
+}
+
+// WithoutServices are the other objects.
+func WithoutServices(objects []Object) []Object {
+	return slices.DeleteFunc(slices.Clone(objects), isService)
+}
+
+func isService(object Object) bool {
+	_, ok := object.Configuration.(*accore.ServiceApplyConfiguration)
+	return ok
 }
 
 // Owned wraps apply configurations that live and die with the cluster.

@@ -63,7 +63,8 @@ func Claim(p plan.Plan, component plan.ComponentName, name string, storage plan.
 		spec.WithStorageClassName(storage.ClassName)
 	}
 	claim := accore.PersistentVolumeClaim(name, "").WithLabels(p.Name.Labels(component)).WithSpec(spec)
-	claim.Namespace = nil
+	// What a client does not read back of a template would look like a change of it.
+	claim.Namespace, claim.Kind, claim.APIVersion = nil, nil, nil
 	return claim
 }
 
