@@ -113,7 +113,11 @@ func (p *platform) startMember(t *testing.T, set *appsv1.StatefulSet, ordinal in
 			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: template.Name + "-" + name}}})
 	}
 	p.create(t, pod)
-	p.setReady(t, pod, corev1.ConditionTrue)
+	ready := corev1.ConditionTrue
+	if p.sick != nil && p.sick(pod) {
+		ready = corev1.ConditionFalse
+	}
+	p.setReady(t, pod, ready)
 }
 
 // pod is a pod of a template.

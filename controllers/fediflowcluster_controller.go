@@ -31,6 +31,9 @@ import (
 const (
 	retryWorking = 3 * time.Second
 	retryStalled = 15 * time.Second
+	// After an error, twice as long each time between these.
+	retryFailedFirst = 100 * time.Millisecond
+	retryFailedMost  = 15 * time.Second
 	// retryOutdated gives the cache time to catch up.
 	retryOutdated = 100 * time.Millisecond
 )
@@ -75,6 +78,9 @@ func (r *FediFlowClusterReconciler) Reconcile(ctx context.Context, request ctrl.
 	pass, passErr := r.pass(ctx, cluster)
 	problems, passErr := apply.Split(passErr)
 	pass.Problems = append(pass.Problems, problems...)
+	if passErr != nil {
+		pass.Unsettled = "trying again: " + passErr.Error()
+	}
 	recorded, err := r.record(ctx, cluster, pass)
 	if err := errors.Join(passErr, err); err != nil {
 		return ctrl.Result{}, err
@@ -114,7 +120,11 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	}
 	pass.Plan = &resolved
 	world.Masters = r.Operations.Masters(ctx, resolved, world)
-	applyErr := r.apply(ctx, cluster, resolved, world)
+	written, applyErr := r.apply(ctx, cluster, resolved, world)
+	if written > 0 {
+		// The world was seen before these writes.
+		pass.Unsettled = fmt.Sprintf("%d objects were just changed", written)
+	}
 	pass.Healths = r.assess(resolved, world)
 	pass.Database, pass.Redis = postgres.Status(resolved, world), redis.Status(resolved, world)
 	if applyErr != nil {
@@ -123,10 +133,11 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	return pass, r.Operations.Run(ctx, resolved, world)
 }
 
-// apply writes the objects of every component whose gate is open, and prunes.
-func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1.FediFlowCluster, p plan.Plan, world component.World) error {
+// apply writes the objects of every component whose gate is open, and prunes. It returns how many
+// objects it wrote.
+func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1.FediFlowCluster, p plan.Plan, world component.World) (int, error) {
 	if err := r.Writer.RequireSecrets(ctx, p.Namespace, p.RequiredSecrets()); err != nil {
-		return err
+		return 0, err
 	}
 	contents := make([]component.Rendered, len(r.Components))
 	var rendered []component.Object
@@ -135,8 +146,9 @@ func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1
 		rendered = append(rendered, contents[i].Objects...)
 	}
 	// Services first and ungated: pods of other components look their names up when they start.
-	if err := r.Writer.Objects(ctx, cluster, world, component.Services(rendered)); err != nil {
-		return err
+	written, err := r.Writer.Objects(ctx, cluster, world, component.Services(rendered))
+	if err != nil {
+		return written, err
 	}
 	// One component's trouble is no other's.
 	var errs []error
@@ -148,16 +160,17 @@ func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1
 			errs = append(errs, err)
 			continue
 		}
-		errs = append(errs, r.Writer.Objects(ctx, cluster, world, component.WithoutServices(contents[i].Objects)))
+		more, err := r.Writer.Objects(ctx, cluster, world, component.WithoutServices(contents[i].Objects))
+		written, errs = written+more, append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return err
+		return written, err
 	}
 	keys, err := apply.Keys(rendered)
 	if err != nil {
-		return err
+		return written, err
 	}
-	return r.Writer.Prune(ctx, cluster, world, keys)
+	return written, r.Writer.Prune(ctx, cluster, world, keys)
 }
 
 func (r *FediFlowClusterReconciler) assess(p plan.Plan, world component.World) []component.Health {

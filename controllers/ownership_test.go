@@ -144,7 +144,8 @@ func testDeletedObjects(t *testing.T, p *platform) {
 		if _, secret := kind.(*corev1.Secret); secret {
 			continue
 		}
-		options := []client.DeleteAllOfOption{client.InNamespace(p.namespace), client.MatchingLabels{plan.LabelCluster: string(names)}}
+		options := []client.DeleteAllOfOption{client.InNamespace(p.namespace), client.MatchingLabels{plan.LabelCluster: string(names)},
+			client.PropagationPolicy(metav1.DeletePropagationBackground)}
 		if err := admin.DeleteAllOf(t.Context(), kind, options...); err != nil {
 			t.Fatal(err)
 		}

@@ -33,6 +33,8 @@ type platform struct {
 	namespace string
 	patroni   *patroniActor
 	sentinel  *sentinelActor
+	// sick says which pods do not become ready; it may be nil.
+	sick func(*corev1.Pod) bool
 }
 
 var platforms atomic.Int32

@@ -115,12 +115,14 @@ func TestAReadyPlatformIsLeftAlone(t *testing.T) {
 		},
 		"the WAL position of a member moves": func(p *platform, what string) {
 			change(t, p, plan.Member(names.Component(plan.Postgres), 0), &corev1.Pod{}, func(pod *corev1.Pod) {
-				pod.Annotations["status"] = strings.Replace(pod.Annotations["status"], `"xlog_location":`, `"xlog_location":`+what, 1)
+				fields, _, _ := strings.Cut(pod.Annotations["status"], `"xlog_location":`)
+				pod.Annotations["status"] = fields + `"xlog_location":` + what + "}"
 			})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p.quiet(t)
+			other.passes(t, 0)
 			passes, start := current.passes.in(p.namespace), current.wire.mark()
 			for i := range 5 {
 				happens(p, strings.Repeat("1", i+1))

@@ -14,9 +14,11 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -32,6 +34,11 @@ func (r *FediFlowClusterReconciler) SetupWithManager(manager ctrl.Manager) error
 	toCluster := handler.EnqueueRequestsFromMapFunc(clusterOf)
 	toAll := handler.EnqueueRequestsFromMapFunc(r.allClusters)
 	b := ctrl.NewControllerManagedBy(manager).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: 4,
+			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
+				retryFailedFirst, retryFailedMost),
+		}).
 		For(&v1alpha1.FediFlowCluster{}, builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	for _, kind := range childKinds() {
 		b = b.Watches(kind, toCluster, builder.WithPredicates(significantChange()))

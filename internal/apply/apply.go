@@ -64,18 +64,33 @@ func problem(reason, format string, arguments ...any) error {
 	return &ProblemError{plan.Problem{Reason: reason, Message: fmt.Sprintf(format, arguments...)}}
 }
 
-// Objects applies what differs from the world and returns the keys of all given objects.
-func (w *Writer) Objects(ctx context.Context, owner *v1alpha1.FediFlowCluster, world component.World, objects []component.Object) error {
+// Objects applies what differs from the world, and returns how many objects it wrote.
+func (w *Writer) Objects(ctx context.Context, owner *v1alpha1.FediFlowCluster, world component.World, objects []component.Object) (int, error) {
+	written := 0
 	for _, object := range objects {
 		desired, err := prepare(owner, object)
 		if err != nil {
-			return err
+			return written, err
 		}
-		if err := w.applyOne(ctx, owner, world, desired, object.Lifetime); err != nil {
-			return err
+		live := world.Objects[component.Key{Kind: desired.GetKind(), Name: desired.GetName()}]
+		if live != nil {
+			same, err := Unchanged(desired, live)
+			if err != nil {
+				return written, err
+			}
+			if same {
+				continue
+			}
+		}
+		wrote, err := w.applyOne(ctx, owner, desired, live, object.Lifetime)
+		if wrote {
+			written++
+		}
+		if err != nil {
+			return written, err
 		}
 	}
-	return nil
+	return written, nil
 }
 
 // Keys are the keys of objects.
@@ -128,35 +143,27 @@ func prepare(owner *v1alpha1.FediFlowCluster, object component.Object) (*unstruc
 	return desired, nil
 }
 
-func (w *Writer) applyOne(ctx context.Context, owner *v1alpha1.FediFlowCluster, world component.World, desired *unstructured.Unstructured, lifetime component.Lifetime) error {
-	live, exists := world.Objects[component.Key{Kind: desired.GetKind(), Name: desired.GetName()}]
-	if exists {
-		same, err := Unchanged(desired, live)
-		if err != nil {
-			return err
-		}
-		if same {
-			return nil
-		}
-	}
+// applyOne writes an object that differs from the live one, which is nil where there is none.
+func (w *Writer) applyOne(ctx context.Context, owner *v1alpha1.FediFlowCluster, desired *unstructured.Unstructured, live runtime.Object, lifetime component.Lifetime) (bool, error) {
 	if err := w.checkOwner(ctx, owner, desired, live, lifetime); err != nil {
-		return err
+		return false, err
 	}
-	if exists {
-		if done, err := w.replace(ctx, desired, live); done || err != nil {
-			return err
+	if live != nil {
+		outcome, err := w.replace(ctx, desired, live)
+		if err != nil || outcome != toApply {
+			return outcome == replaced, err
 		}
 	}
 	err := w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired),
 		client.FieldOwner(FieldManager), client.ForceOwnership)
 	switch {
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsForbidden(err):
-		return problem(v1alpha1.ReasonApplyRejected, "%s %s was refused: %s",
+		return false, problem(v1alpha1.ReasonApplyRejected, "%s %s was refused: %s",
 			desired.GetKind(), desired.GetName(), statusMessage(err))
 	case err != nil:
-		return fmt.Errorf("apply %s %s: %w", desired.GetKind(), desired.GetName(), err)
+		return false, fmt.Errorf("apply %s %s: %w", desired.GetKind(), desired.GetName(), err)
 	}
-	return nil
+	return true, nil
 }
 
 // longestCause of a refusal that is told in full; the API server repeats whole objects.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,49 +17,51 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// replace deals with objects that the API server lets nobody change, and says whether the object
-// needs nothing more in this pass.
+// outcome of the question whether an object can be applied as it is.
+type outcome int
+
+const (
+	toApply outcome = iota
+	// asWanted: nothing is to be written.
+	asWanted
+	// replaced: it was deleted, and the pass that its deletion starts makes it anew.
+	replaced
+)
+
+// replace deals with objects that the API server lets nobody change.
 //
 // A Job is named by its content: one of this name has done, or does, what is wanted. A StatefulSet
-// whose volume templates differ is deleted without its pods, which go on; the pass that its deletion
-// starts makes it anew, and it takes the pods and their volumes back.
-func (w *Writer) replace(ctx context.Context, desired *unstructured.Unstructured, live runtime.Object) (bool, error) {
-	object, ok := live.(client.Object)
-	if !ok {
-		return false, nil
+// whose volume templates differ is deleted without its pods, which go on; made anew, it takes the
+// pods and their volumes back.
+func (w *Writer) replace(ctx context.Context, desired *unstructured.Unstructured, live runtime.Object) (outcome, error) {
+	switch live := live.(type) {
+	case *batchv1.Job:
+		return asWanted, nil
+	case *appsv1.StatefulSet:
+		return w.replaceStatefulSet(ctx, desired, live)
 	}
-	switch desired.GetKind() {
-	case "Job":
-		return true, nil
-	case "StatefulSet":
-		return w.replaceStatefulSet(ctx, desired, object)
-	}
-	return false, nil
+	return toApply, nil
 }
 
 // settled is the age at which the garbage collector surely knows all pods of a StatefulSet: those it
 // does not know when the StatefulSet is deleted would be deleted with it.
-const settled = time.Minute
+const settled = 10 * time.Second
 
-func (w *Writer) replaceStatefulSet(ctx context.Context, desired *unstructured.Unstructured, object client.Object) (bool, error) {
-	live, ok := object.(*appsv1.StatefulSet)
-	if !ok {
-		return false, nil
-	}
+func (w *Writer) replaceStatefulSet(ctx context.Context, desired *unstructured.Unstructured, live *appsv1.StatefulSet) (outcome, error) {
 	if live.DeletionTimestamp != nil {
-		return true, nil
+		return replaced, nil
 	}
 	want := &appsv1.StatefulSet{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(desired.Object, want); err != nil {
-		return false, fmt.Errorf("read StatefulSet %s: %w", desired.GetName(), err)
+		return toApply, fmt.Errorf("read StatefulSet %s: %w", desired.GetName(), err)
 	}
 	if sameVolumes(want.Spec.VolumeClaimTemplates, live.Spec.VolumeClaimTemplates) {
-		return false, nil
+		return toApply, nil
 	}
 	if age := time.Since(live.CreationTimestamp.Time); age < settled {
-		return false, fmt.Errorf("change volumes of StatefulSet %s: waiting until it is %s old", live.Name, settled)
+		return toApply, fmt.Errorf("change volumes of StatefulSet %s: waiting until it is %s old", live.Name, settled)
 	}
-	return true, w.deleteWithoutPods(ctx, live)
+	return replaced, w.deleteWithoutPods(ctx, live)
 }
 
 // sameVolumes compares what a change of the plan can change.

@@ -4,6 +4,7 @@ package status
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -20,10 +21,12 @@ type Pass struct {
 	Generation int64
 	// Problems stop the pass; with any, the fields below may be empty.
 	Problems []plan.Problem
-	Plan     *plan.Plan
-	Healths  []component.Health
-	Database *v1alpha1.DatabaseStatus
-	Redis    []v1alpha1.RedisStoreStatus
+	// Unsettled says why what was seen cannot be what the spec asks for; it is empty where it can.
+	Unsettled string
+	Plan      *plan.Plan
+	Healths   []component.Health
+	Database  *v1alpha1.DatabaseStatus
+	Redis     []v1alpha1.RedisStoreStatus
 }
 
 // New is the status of a cluster after a pass. What the pass did not find out stays as it was.
@@ -54,9 +57,11 @@ type verdict struct {
 
 func judge(pass Pass) verdict {
 	if len(pass.Problems) > 0 {
-		messages := make([]string, 0, len(pass.Problems))
+		var messages []string
 		for _, problem := range pass.Problems {
-			messages = append(messages, problem.Message)
+			if !slices.Contains(messages, problem.Message) {
+				messages = append(messages, problem.Message)
+			}
 		}
 		return verdict{stalled: true, reason: pass.Problems[0].Reason, message: strings.Join(messages, "; ")}
 	}
@@ -69,6 +74,9 @@ func judge(pass Pass) verdict {
 		if first == nil || health.NeedsHuman && !first.NeedsHuman {
 			first = health
 		}
+	}
+	if first == nil && pass.Unsettled != "" {
+		return verdict{reason: v1alpha1.ReasonProgressing, message: pass.Unsettled}
 	}
 	if first == nil {
 		return verdict{ready: true, reason: v1alpha1.ReasonReady, message: "every component is ready"}
