@@ -258,7 +258,7 @@ func (p *platform) trigger(t *testing.T) {
 // passes waits for n passes that begin after the call and are over when it returns.
 func (p *platform) passes(t *testing.T, n int) {
 	t.Helper()
-	// There is one worker: a pass is over when the next has begun.
+	// The passes of one cluster follow each other: one is over when the next has begun.
 	for range n + 1 {
 		before := current.passes.in(p.namespace)
 		p.trigger(t)
@@ -268,8 +268,8 @@ func (p *platform) passes(t *testing.T, n int) {
 	}
 }
 
-// quiet waits until the operator has seen everything there is and is not in the middle of a pass.
-func (p *platform) quiet(t *testing.T) {
+// levelled waits until the operator's cache holds what there is.
+func (p *platform) levelled(t *testing.T) {
 	t.Helper()
 	eventually(t, "up to date", func() (bool, string) {
 		for _, kind := range append(childKinds(), &v1alpha1.FediFlowCluster{}) {
@@ -280,6 +280,12 @@ func (p *platform) quiet(t *testing.T) {
 		}
 		return true, ""
 	})
+}
+
+// quiet waits until the operator has seen everything there is and no pass is left that began before.
+func (p *platform) quiet(t *testing.T) {
+	t.Helper()
+	p.levelled(t)
 	p.passes(t, 1)
 }
 

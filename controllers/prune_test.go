@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -70,15 +69,14 @@ func TestFewerMembersKeepTheirVolumes(t *testing.T) {
 	p := newPlatform(t, small)
 	p.waitReady(t)
 	claims := p.read(t, admin, &corev1.PersistentVolumeClaim{})
-	p.respec(t, func(s *v1alpha1.FediFlowClusterSpec) { s.Profile.Size = v1alpha1.SizeDevelopment })
-	eventually(t, "smaller", func() (bool, string) {
-		for name := range p.objects(t) {
-			if strings.Contains(name, "pooler-ro") {
-				return false, name
-			}
-		}
-		return true, ""
+	p.respec(t, func(s *v1alpha1.FediFlowClusterSpec) {
+		s.Database = &v1alpha1.DatabaseSpec{Managed: &v1alpha1.ManagedDatabaseSpec{Instances: new(int32(1))}}
+		s.Redis = &v1alpha1.RedisSpec{Managed: &v1alpha1.ManagedRedisSpec{Queue: &v1alpha1.RedisQueueSpec{Replicas: new(int32(1))}}}
 	})
+	p.waitReady(t)
+	if present := p.present(t); present["Deployment fediflow-pooler-ro"] || present["Service fediflow-pooler-ro"] {
+		t.Error("the pooler for replicas is still there")
+	}
 	if gone := differing(claims, p.read(t, admin, &corev1.PersistentVolumeClaim{})); len(claims) < 8 || len(gone) > 0 {
 		t.Errorf("volume claims changed: %v", gone)
 	}

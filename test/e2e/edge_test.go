@@ -167,7 +167,7 @@ func testEdge(t *testing.T, env *environment) {
 		if control := got.header.Get("Cache-Control"); control != "public, max-age=31536000, immutable" {
 			t.Errorf("the asset is %s", control)
 		}
-		again := east.ask(t, http.MethodGet, asset, "", map[string]string{"If-None-Match": got.header.Get("Etag")})
+		again := east.ask(t, http.MethodGet, asset, "", map[string]string{"If-None-Match": got.header.Get("ETag")})
 		if again.status != http.StatusNotModified {
 			t.Errorf("asking again with the ETag gave %d", again.status)
 		}

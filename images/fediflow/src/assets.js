@@ -9,7 +9,5 @@ export const STYLESHEET = `/assets/app.${digest}.css`;
 
 export function serveAsset(path) {
   if (path !== STYLESHEET) return null;
-  return new Response(css, {
-    headers: { "Content-Type": "text/css; charset=utf-8", "Cache-Control": "public, max-age=31536000, immutable" },
-  });
+  return new Response(css, { headers: { "Content-Type": "text/css; charset=utf-8" } });
 }

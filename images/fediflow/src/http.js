@@ -48,13 +48,13 @@ export function toErrorResponse(error) {
 
 // Lets caches keep a page and ask for it again cheaply. Only a full answer to GET or HEAD
 // is changed.
-export async function withCaching(request, response, maxAgeSeconds) {
+export async function withCaching(request, response, cacheControl) {
   if (response.status !== 200) return response;
   const body = Buffer.from(await response.arrayBuffer());
   const headers = new Headers(response.headers);
   const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
   headers.set("ETag", etag);
-  headers.set("Cache-Control", `public, max-age=${maxAgeSeconds}`);
+  headers.set("Cache-Control", cacheControl);
   if (matches(request.headers.get("If-None-Match"), etag)) {
     headers.delete("Content-Type");
     return new Response(null, { status: 304, headers });

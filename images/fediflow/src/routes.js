@@ -8,8 +8,10 @@ import { isId } from "./id.js";
 import { CursorError, IdempotencyConflict } from "./notes.js";
 import { frontPage, notePage, profilePage } from "./pages.js";
 
-const MAX_AGE_SECONDS = 60;
-const FRONT_PAGE_SECONDS = 5;
+// How long caches may keep an answer.
+const USUAL = "public, max-age=60";
+const SHORT = "public, max-age=5";
+const FOR_EVER = "public, max-age=31536000, immutable";
 const MAX_NOTE_CHARACTERS = 5000;
 const MAX_KEY_CHARACTERS = 200;
 
@@ -47,9 +49,9 @@ export class Routes {
     }
     if (request.method === "POST") return this.#federate(request);
     const asset = serveAsset(pathname);
-    if (asset) return asset;
-    if (pathname === "/") return withCaching(request, await this.#frontPage(), FRONT_PAGE_SECONDS);
-    return withCaching(request, await this.#federate(request), MAX_AGE_SECONDS);
+    if (asset) return withCaching(request, asset, FOR_EVER);
+    if (pathname === "/") return withCaching(request, await this.#frontPage(), SHORT);
+    return withCaching(request, await this.#federate(request), USUAL);
   }
 
   async #federate(request) {

@@ -60,16 +60,16 @@ test("a write is repeated after a broken connection, not after a timeout or a mi
 test("a page may be kept for a while and asked for again", async () => {
   const ask = (headers) => new Request("https://a.example/", { headers });
   const answer = () => new Response("body", { headers: { Vary: "Accept" } });
-  const first = await withCaching(ask({}), answer(), 60);
+  const first = await withCaching(ask({}), answer(), "public, max-age=60");
   const etag = first.headers.get("ETag");
   assert.equal(first.headers.get("Cache-Control"), "public, max-age=60");
   assert.equal(await first.text(), "body");
   for (const header of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
-    const again = await withCaching(ask({ "If-None-Match": header }), answer(), 60);
+    const again = await withCaching(ask({ "If-None-Match": header }), answer(), "public, max-age=60");
     assert.deepEqual([again.status, again.headers.get("ETag"), again.headers.get("Vary")], [304, etag, "Accept"]);
   }
-  assert.equal((await withCaching(ask({ "If-None-Match": '"other"' }), answer(), 60)).status, 200);
-  const missing = await withCaching(ask({}), new Response("", { status: 404 }), 60);
+  assert.equal((await withCaching(ask({ "If-None-Match": '"other"' }), answer(), "public, max-age=60")).status, 200);
+  const missing = await withCaching(ask({}), new Response("", { status: 404 }), "public, max-age=60");
   assert.equal(missing.headers.get("Cache-Control"), null);
 });
 
