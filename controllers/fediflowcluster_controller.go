@@ -113,6 +113,7 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	if err != nil {
 		return pass, err
 	}
+	facts.Members = world.Members()
 	resolved, problems := plan.Resolve(cluster, facts)
 	if len(problems) > 0 {
 		pass.Problems = problems

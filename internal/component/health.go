@@ -170,6 +170,15 @@ func (h Health) with(state v1alpha1.ComponentState, reason, message string) Heal
 	return h
 }
 
+// Keeping says that there are more members than asked for.
+func (h Health) Keeping(kept int32) Health {
+	if h.State == v1alpha1.StateReady && kept > 0 {
+		h.Message = fmt.Sprintf("keeps %d members although %d are asked for: this version removes no member that holds data",
+			h.Desired, h.Desired-kept)
+	}
+	return h
+}
+
 // Degrade lowers a ready health: it serves, with less than asked for.
 func (h Health) Degrade(reason, message string) Health {
 	if h.State != v1alpha1.StateReady {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -13,6 +15,9 @@ import (
 
 	"github.com/fediflow/fediflow-operator/internal/plan"
 )
+
+// DataVolume is the name of the volumes that hold data, in contrast to caches.
+const DataVolume = "data"
 
 // Key identifies a child object in the namespace of its cluster.
 type Key struct{ Kind, Name string }
@@ -54,6 +59,23 @@ func (w World) Job(name string) *batchv1.Job {
 func (w World) Autoscaler(name string) *autoscalingv2.HorizontalPodAutoscaler {
 	object, _ := lookup[*autoscalingv2.HorizontalPodAutoscaler](w, "HorizontalPodAutoscaler", name)
 	return object
+}
+
+// Members counts the members of each StatefulSet that have a data volume, by its name.
+func (w World) Members() map[string]int32 {
+	members := map[string]int32{}
+	for key := range w.Objects {
+		member, ok := strings.CutPrefix(key.Name, DataVolume+"-")
+		end := strings.LastIndex(member, "-")
+		if key.Kind != "PersistentVolumeClaim" || !ok || end < 0 {
+			continue
+		}
+		ordinal, err := strconv.ParseInt(member[end+1:], 10, 32)
+		if err == nil {
+			members[member[:end]] = max(members[member[:end]], int32(ordinal)+1)
+		}
+	}
+	return members
 }
 
 // Annotations returns the annotations of an object of the core group, or nil.

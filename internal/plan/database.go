@@ -26,7 +26,14 @@ const (
 	PoolerPort   int32 = 6432
 )
 
-func resolveDatabase(o *overrides, spec *v1alpha1.FediFlowClusterSpec, size profile, facts Facts) DatabasePlan {
+// keepMembers never goes below the members that have a volume: which of them hold the newest data
+// only the engine knows, and a StatefulSet removes the highest ordinal, be it the leader.
+func keepMembers(wanted, existing int32) (replicas, kept int32) {
+	replicas = max(wanted, existing)
+	return replicas, replicas - wanted
+}
+
+func resolveDatabase(o *overrides, name ClusterName, spec *v1alpha1.FediFlowClusterSpec, size profile, facts Facts) DatabasePlan {
 	database := orEmpty(spec.Database)
 	if external := database.External; external != nil {
 		return DatabasePlan{External: &ExternalPlan{
@@ -44,6 +51,7 @@ func resolveDatabase(o *overrides, spec *v1alpha1.FediFlowClusterSpec, size prof
 		Storage:   o.storage(field+".storage", managed.Storage, size.postgres.storage),
 		Resources: o.resources(field+".resources", managed.Resources, size.postgres.workload),
 	}
+	plan.Instances, plan.Kept = keepMembers(plan.Instances, facts.Members[name.Component(Postgres)])
 	durability := v1alpha1.DurabilitySynchronous
 	if plan.Instances == 1 {
 		durability = v1alpha1.DurabilityAsynchronous

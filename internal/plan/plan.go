@@ -34,6 +34,8 @@ type Facts struct {
 	Regions []string
 	// StorageClasses are the names of all StorageClasses, sorted.
 	StorageClasses []string
+	// Members counts the members of each StatefulSet of this cluster that have a volume.
+	Members map[string]int32
 }
 
 // Images are the images this operator ships.
@@ -111,8 +113,10 @@ type ExternalPlan struct {
 
 // PostgresPlan is the plan of the managed database.
 type PostgresPlan struct {
-	Image      string
-	Instances  int32
+	Image     string
+	Instances int32
+	// Kept are the instances beyond those asked for.
+	Kept       int32
 	Durability v1alpha1.Durability
 	Storage    Storage
 	Resources  Resources
@@ -142,8 +146,10 @@ type RedisPlan struct {
 
 // StorePlan is the plan of one store.
 type StorePlan struct {
-	Name      StoreName
-	Replicas  int32
+	Name     StoreName
+	Replicas int32
+	// Kept are the replicas beyond those asked for.
+	Kept      int32
 	Resources Resources
 	// MaxMemoryBytes bounds the data set.
 	MaxMemoryBytes int64

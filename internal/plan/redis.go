@@ -8,15 +8,17 @@ const (
 	SentinelPort int32 = 26379
 )
 
-func resolveRedis(o *overrides, spec *v1alpha1.FediFlowClusterSpec, size profile, facts Facts) RedisPlan {
+func resolveRedis(o *overrides, name ClusterName, spec *v1alpha1.FediFlowClusterSpec, size profile, facts Facts) RedisPlan {
 	managed := orEmpty(orEmpty(spec.Redis).Managed)
+	watchers, _ := keepMembers(size.sentinel.replicas, facts.Members[name.RedisSentinel()])
 	sentinels := SentinelPlan{
-		Replicas:  size.sentinel.replicas,
-		Quorum:    size.sentinel.replicas/2 + 1,
+		Replicas:  watchers,
+		Quorum:    watchers/2 + 1,
 		Resources: o.resources("", nil, size.sentinel.workload),
 		Storage:   o.storage("", nil, size.sentinel.storage),
 	}
 	queue := resolveQueue(o, orEmpty(managed.Queue), size)
+	queue.Replicas, queue.Kept = keepMembers(queue.Replicas, facts.Members[name.RedisStore(Queue)])
 	sentinels.Storage.ClassName = queue.Storage.ClassName
 	return RedisPlan{
 		Image:     facts.Images.Valkey,

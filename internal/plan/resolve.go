@@ -34,10 +34,10 @@ func Resolve(cluster *v1alpha1.FediFlowCluster, facts Facts) (Plan, []Problem) {
 		Migration:   resolveMigration(o, spec),
 	}
 	p.API = resolveAPI(o, spec, size)
-	p.Database = resolveDatabase(o, spec, size, facts)
+	p.Database = resolveDatabase(o, p.Name, spec, size, facts)
 	p.Pooler = resolvePooler(o, spec, size, facts)
 	p.Pooler.Accesses = accesses(p.Database)
-	p.Redis = resolveRedis(o, spec, size, facts)
+	p.Redis = resolveRedis(o, p.Name, spec, size, facts)
 	p.Edge = resolveEdge(o, spec, size, facts)
 	p.closeConnectionBudget()
 	slices.Sort(o.fields)

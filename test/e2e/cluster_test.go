@@ -155,10 +155,12 @@ func (e *environment) waitReady(t *testing.T) {
 }
 
 // waitStalled waits for a problem that says all of words.
-func (e *environment) waitStalled(t *testing.T, reason string, words ...string) {
+func (e *environment) waitStalled(t *testing.T, name, reason string, words ...string) {
 	t.Helper()
 	eventually(t, "stalled with "+reason, func() (bool, string) {
-		status := e.cluster(t).Status
+		var cluster v1alpha1.FediFlowCluster
+		e.get(t, name, &cluster)
+		status := cluster.Status
 		stalled := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionStalled)
 		if stalled == nil {
 			return false, "not stalled"

@@ -88,7 +88,7 @@ func testEnrolment(t *testing.T, env *environment) {
 	if err := env.client.Create(t.Context(), newCluster(v1alpha1.SizeDevelopment)); err != nil {
 		t.Fatal(err)
 	}
-	env.waitStalled(t, v1alpha1.ReasonSecretForbidden, "config/namespace")
+	env.waitStalled(t, clusterName, v1alpha1.ReasonSecretForbidden, "config/namespace")
 	env.kubectl(t, "apply", "--server-side", "-k", "config/namespace")
 }
 
@@ -144,16 +144,11 @@ func testBadInput(t *testing.T, env *environment) {
 			func(s *v1alpha1.FediFlowClusterSpec) {
 				s.Edge.Storage = &v1alpha1.StorageSpec{StorageClassName: new("no-such-class")}
 			}, v1alpha1.ReasonStorageClassNotFound, []string{"no-such-class"}},
-		"an external database's Secret that is missing": {
-			func(s *v1alpha1.FediFlowClusterSpec) {
-				s.Database = &v1alpha1.DatabaseSpec{External: &v1alpha1.ExternalDatabaseSpec{
-					Host: "db.example.edu", CredentialsSecret: v1alpha1.SecretName{Name: "no-such-secret"}}}
-			}, v1alpha1.ReasonSecretNotFound, []string{"no-such-secret"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := env.serving(t)
 			env.change(t, test.edit)
-			env.waitStalled(t, test.reason, test.says...)
+			env.waitStalled(t, clusterName, test.reason, test.says...)
 			if after := env.serving(t); after != before {
 				t.Errorf("what was serving changed:\n%s\n%s", before, after)
 			}
@@ -162,6 +157,19 @@ func testBadInput(t *testing.T, env *environment) {
 			env.waitReady(t)
 		})
 	}
+	t.Run("an external database's Secret that is missing", func(t *testing.T) {
+		other := newCluster(v1alpha1.SizeDevelopment)
+		other.Name = "external"
+		other.Spec.Database = &v1alpha1.DatabaseSpec{External: &v1alpha1.ExternalDatabaseSpec{
+			Host: "db.example.edu", CredentialsSecret: v1alpha1.SecretName{Name: "no-such-secret"}}}
+		if err := env.client.Create(t.Context(), other); err != nil {
+			t.Fatal(err)
+		}
+		env.waitStalled(t, other.Name, v1alpha1.ReasonSecretNotFound, "no-such-secret")
+		if err := env.client.Delete(t.Context(), other); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // serving lists the ready pods that the platform had from the start of a step.

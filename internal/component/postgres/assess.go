@@ -135,7 +135,7 @@ func assess(p plan.Plan, w component.World) []component.Health {
 	if synchronous && len(SyncStandbys(p, w)) == 0 {
 		health = health.Degrade(v1alpha1.ReasonNotReplicating, "no synchronous standby: writes are acknowledged by the primary alone")
 	}
-	return []component.Health{health}
+	return []component.Health{health.Keeping(p.Database.Managed.Kept)}
 }
 
 func readyCount(h component.Health) string {

@@ -105,7 +105,7 @@ func statefulSet(p plan.Plan, files map[string]string) *acapps.StatefulSetApplyC
 				WithLabels(podLabels(p)).
 				WithAnnotations(map[string]string{plan.AnnotationConfigHash: restartHash(p, files)}).
 				WithSpec(spec)).
-			WithVolumeClaimTemplates(kube.Claim(p, plan.Postgres, "data", database.Storage)))
+			WithVolumeClaimTemplates(kube.Claim(p, plan.Postgres, component.DataVolume, database.Storage)))
 }
 
 func container(p plan.Plan) *accore.ContainerApplyConfiguration {
@@ -131,7 +131,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 			kube.EnvSecret("APP_PASSWORD", secret, KeyPassword),
 		).
 		WithVolumeMounts(
-			kube.Mount("data", "/var/lib/postgresql"),
+			kube.Mount(component.DataVolume, "/var/lib/postgresql"),
 			kube.Mount("config", "/etc/patroni").WithReadOnly(true),
 			kube.Mount("run", "/run/postgresql"),
 			kube.Mount("tmp", "/tmp")).

@@ -40,7 +40,7 @@ func assess(p plan.Plan, w component.World) []component.Health {
 		if w.Masters[store.Name] == "" {
 			health = unled(health, store.Name)
 		}
-		healths = append(healths, health)
+		healths = append(healths, health.Keeping(store.Kept))
 	}
 	return append(healths, sentinels)
 }

@@ -89,9 +89,9 @@ func storeSet(p plan.Plan, store plan.StorePlan, files map[string]string) *acapp
 		WithVolumes(kube.ConfigMapVolume("config", name))
 	set := statefulSet(p, name, string(store.Name), store.Replicas, spec, files)
 	if store.Storage != nil {
-		set.Spec.WithVolumeClaimTemplates(kube.Claim(p, plan.Redis, "data", *store.Storage))
+		set.Spec.WithVolumeClaimTemplates(kube.Claim(p, plan.Redis, component.DataVolume, *store.Storage))
 	} else {
-		spec.WithVolumes(kube.EmptyDir("data"))
+		spec.WithVolumes(kube.EmptyDir(component.DataVolume))
 	}
 	return set
 }
@@ -131,7 +131,7 @@ func sentinelSet(p plan.Plan) *acapps.StatefulSetApplyConfiguration {
 			WithReadinessProbe(probe.Exec("/usr/local/bin/sentinel-ready")).
 			WithLivenessProbe(kube.Probe{Period: 10, Timeout: 5, Failures: 6}.TCP("sentinel")))
 	set := statefulSet(p, name, sentinelStore, sentinels.Replicas, spec, nil)
-	set.Spec.WithVolumeClaimTemplates(kube.Claim(p, plan.Redis, "data", sentinels.Storage))
+	set.Spec.WithVolumeClaimTemplates(kube.Claim(p, plan.Redis, component.DataVolume, sentinels.Storage))
 	return set
 }
 
@@ -141,7 +141,7 @@ func container(p plan.Plan, name string, r plan.Resources) *accore.ContainerAppl
 		WithEnv(
 			kube.EnvField("POD_NAME", "metadata.name"),
 			kube.EnvSecret("VALKEY_PASSWORD", p.Name.RedisCredentials(), plan.KeyRedisPassword)).
-		WithVolumeMounts(kube.Mount("data", "/data"), kube.Mount("run", "/run/valkey"), kube.Mount("tmp", "/tmp"))
+		WithVolumeMounts(kube.Mount(component.DataVolume, "/data"), kube.Mount("run", "/run/valkey"), kube.Mount("tmp", "/tmp"))
 }
 
 func podSpec(p plan.Plan, store string) *accore.PodSpecApplyConfiguration {
