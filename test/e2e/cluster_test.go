@@ -71,7 +71,10 @@ func newEnvironment() (*environment, error) {
 // kubectl runs kubectl in the test's namespace and returns its output.
 func (e *environment) kubectl(t *testing.T, arguments ...string) string {
 	t.Helper()
-	output, err := e.tryKubectl(t.Context(), arguments...)
+	// Not the test's context: cleaning up goes on when that has ended.
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	output, err := e.tryKubectl(ctx, arguments...)
 	if err != nil {
 		t.Fatalf("kubectl %s: %v\n%s", strings.Join(arguments, " "), err, output)
 	}

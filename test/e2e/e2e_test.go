@@ -5,6 +5,7 @@
 package e2e
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -45,7 +46,7 @@ func TestPlatform(t *testing.T) {
 	}
 	for _, step := range steps {
 		if !t.Run(step.name, func(t *testing.T) { step.run(t, env) }) {
-			t.Log(env.tryKubectl(t.Context(), "get", "ffc,pods", "-o", "wide"))
+			t.Log(env.tryKubectl(context.Background(), "get", "ffc,pods", "-o", "wide"))
 			t.Fatal("later steps need this one")
 		}
 	}

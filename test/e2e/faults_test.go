@@ -62,7 +62,10 @@ func testOperatorDown(t *testing.T, env *environment) {
 		if err := env.client.Delete(t.Context(), primary, client.GracePeriodSeconds(0)); err != nil && !apierrors.IsNotFound(err) {
 			t.Fatal(err)
 		}
-	}, func(*corev1.Pod) { scale(*operator.Spec.Replicas) })
+	}, func(*corev1.Pod) {
+		scale(*operator.Spec.Replicas)
+		env.kubectl(t, "-n", systemNamespace, "rollout", "status", "deployment/fediflow-operator")
+	})
 }
 
 func testPartition(t *testing.T, env *environment) {

@@ -16,6 +16,7 @@ var programs = map[string]string{
 	"nft":                                "nftables",
 	"iptables":                           "iptables",
 	"ip":                                 "iproute2",
+	"npm":                                "npm",
 	"conntrack":                          "conntrack",
 	"debootstrap":                        "debootstrap",
 	"buildah":                            "buildah",
