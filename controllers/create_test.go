@@ -86,7 +86,7 @@ Secret fediflow-app-secrets
 
 func set(text ...string) map[string]bool {
 	lines := map[string]bool{}
-	for _, line := range strings.Split(strings.Join(text, ""), "\n") {
+	for line := range strings.SplitSeq(strings.Join(text, ""), "\n") {
 		if line != "" {
 			lines[line] = true
 		}
@@ -108,6 +108,7 @@ func (p *platform) present(t *testing.T) map[string]bool {
 }
 
 func TestAFewLinesGiveACompletePlatform(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, small)
 	start := current.wire.mark()
 	p.waitApplied(t)
@@ -163,10 +164,10 @@ func TestAFewLinesGiveACompletePlatform(t *testing.T) {
 	t.Run("the operator wrote nothing of the FediFlowCluster but its status", func(t *testing.T) {
 		cluster := p.cluster(t)
 		for _, entry := range cluster.ManagedFields {
-			if strings.Contains(string(entry.FieldsV1.Raw), "f:status") && entry.Subresource != "status" {
+			if strings.Contains(entry.FieldsV1.GetRawString(), "f:status") && entry.Subresource != "status" {
 				t.Errorf("%s wrote the status without the subresource", entry.Manager)
 			}
-			if entry.Subresource == "status" && strings.Contains(string(entry.FieldsV1.Raw), "f:spec") {
+			if entry.Subresource == "status" && strings.Contains(entry.FieldsV1.GetRawString(), "f:spec") {
 				t.Errorf("%s wrote the spec", entry.Manager)
 			}
 		}
@@ -229,6 +230,7 @@ func testRestricted(t *testing.T, p *platform) {
 }
 
 func TestLabelsOfTheFediFlowClusterAreNotCopied(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t)
 	p.waitApplied(t)
 	change(t, p, string(names), &v1alpha1.FediFlowCluster{}, func(c *v1alpha1.FediFlowCluster) {
@@ -237,7 +239,11 @@ func TestLabelsOfTheFediFlowClusterAreNotCopied(t *testing.T) {
 		c.Spec.Pooler = &v1alpha1.PoolerSpec{Replicas: new(int32(2))}
 	})
 	p.quiet(t)
-	for name, object := range p.objects(t) {
+	objects := p.objects(t)
+	if len(objects) < 30 {
+		t.Errorf("only %d objects carry the labels of their component", len(objects))
+	}
+	for name, object := range objects {
 		if object.Labels["argocd.argoproj.io/instance"] != "" || object.Annotations["kustomize.toolkit.fluxcd.io/prune"] != "" {
 			t.Errorf("%s has %v and %v", name, object.Labels, object.Annotations)
 		}

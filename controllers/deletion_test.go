@@ -28,6 +28,7 @@ func (p *platform) collect(t *testing.T) {
 }
 
 func TestDeletionKeepsTheDataAndPatronisStateAndNothingElse(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t)
 	cluster := p.waitReady(t)
 	var claims corev1.PersistentVolumeClaimList
@@ -102,6 +103,7 @@ func TestAClusterThatIsBeingDeletedIsLeftAlone(t *testing.T) {
 
 // A cluster of the same name finds the data of its predecessor, and takes nothing that is still going away.
 func TestANewClusterOfTheSameNameAdoptsWhatWasKept(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t)
 	p.waitReady(t)
 	before := p.objects(t)

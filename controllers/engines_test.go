@@ -81,7 +81,10 @@ func (a *patroniActor) answer(request *http.Request, body []byte) int {
 		a.config = string(body)
 		a.asked = append(a.asked, what)
 	case "POST /switchover":
-		var wish struct{ Leader, Candidate string }
+		var wish struct {
+			Leader    string `json:"leader"`
+			Candidate string `json:"candidate"`
+		}
 		if json.Unmarshal(body, &wish) != nil || wish.Leader != a.leader {
 			return http.StatusPreconditionFailed
 		}

@@ -20,6 +20,7 @@ import (
 )
 
 func TestFieldsHaveOneOwner(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t)
 	p.waitReady(t)
 	api := names.Component(plan.API)
@@ -169,6 +170,7 @@ func testDeletedObjects(t *testing.T, p *platform) {
 
 // A pipeline applies the manifest again and again: nothing of what it wrote is taken from it.
 func TestAGitOpsToolAppliesTheManifestWithoutConflict(t *testing.T) {
+	t.Parallel()
 	p := newNamespace(t)
 	p.enrol(t)
 	manifest := func() client.Object {
@@ -204,6 +206,7 @@ func TestAGitOpsToolAppliesTheManifestWithoutConflict(t *testing.T) {
 
 // An object that its controller is still deleting is not made again over its head.
 func TestAnObjectThatIsBeingDeletedIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t)
 	p.waitApplied(t)
 	hold := func(s *corev1.Service) { s.Finalizers = []string{"example.com/hold"} }

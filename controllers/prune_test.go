@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,6 +21,7 @@ func onlyEast(s *v1alpha1.FediFlowClusterSpec) {
 }
 
 func TestARegionThatIsNoLongerDeclaredIsRemovedAndNothingElse(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, twoRegions)
 	owner := p.cluster(t)
 	// Objects that carry our labels, but are not what is pruned.
@@ -37,6 +39,12 @@ func TestARegionThatIsNoLongerDeclaredIsRemovedAndNothingElse(t *testing.T) {
 	p.waitReady(t)
 	if p.get(t, obsolete.Name, obsolete) {
 		t.Error("an object of ours that is not rendered was not pruned")
+	}
+	for _, object := range []client.Object{foreign, unowned, secret} {
+		created := object.GetUID()
+		if !p.get(t, object.GetName(), object) || object.GetUID() != created || object.GetDeletionTimestamp() != nil {
+			t.Errorf("%s was pruned", object.GetName())
+		}
 	}
 	before := p.versions(t)
 	claims, secrets := p.read(t, admin, &corev1.PersistentVolumeClaim{}), p.read(t, admin, &corev1.Secret{})
@@ -65,17 +73,24 @@ func TestARegionThatIsNoLongerDeclaredIsRemovedAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestFewerMembersKeepTheirVolumes(t *testing.T) {
+// Which members hold the newest data only the engines know.
+func TestMembersThatHoldDataAreNotRemoved(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, small)
 	p.waitReady(t)
-	claims := p.read(t, admin, &corev1.PersistentVolumeClaim{})
+	mark, claims := current.wire.mark(), p.read(t, admin, &corev1.PersistentVolumeClaim{})
 	p.respec(t, func(s *v1alpha1.FediFlowClusterSpec) {
 		s.Database = &v1alpha1.DatabaseSpec{Managed: &v1alpha1.ManagedDatabaseSpec{Instances: new(int32(1))}}
 		s.Redis = &v1alpha1.RedisSpec{Managed: &v1alpha1.ManagedRedisSpec{Queue: &v1alpha1.RedisQueueSpec{Replicas: new(int32(1))}}}
 	})
 	p.waitReady(t)
-	if present := p.present(t); present["Deployment fediflow-pooler-ro"] || present["Service fediflow-pooler-ro"] {
-		t.Error("the pooler for replicas is still there")
+	for _, name := range []string{names.Component(plan.Postgres), names.RedisStore(plan.Queue)} {
+		if replicas := *must(t, p, name, &appsv1.StatefulSet{}).Spec.Replicas; replicas != 3 {
+			t.Errorf("%s has %d members", name, replicas)
+		}
+	}
+	if deleted := p.podDeletions(mark); len(deleted) > 0 {
+		t.Errorf("deleted %v", deleted)
 	}
 	if gone := differing(claims, p.read(t, admin, &corev1.PersistentVolumeClaim{})); len(claims) < 8 || len(gone) > 0 {
 		t.Errorf("volume claims changed: %v", gone)
@@ -84,6 +99,7 @@ func TestFewerMembersKeepTheirVolumes(t *testing.T) {
 
 // What is no longer rendered stays while something else is wrong: the spec may be wrong, too.
 func TestNothingIsPrunedWhileAnythingIsWrong(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, twoRegions)
 	p.waitReady(t)
 	conflict := &corev1.Service{
@@ -113,6 +129,7 @@ func TestNothingIsPrunedWhileAnythingIsWrong(t *testing.T) {
 }
 
 func TestAForeignObjectOfTheSameNameIsNotOverwritten(t *testing.T) {
+	t.Parallel()
 	labelled := func(name string) *corev1.ConfigMap {
 		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: names.Labels(plan.Redis)}}
 	}
@@ -128,6 +145,7 @@ func TestAForeignObjectOfTheSameNameIsNotOverwritten(t *testing.T) {
 		"ServiceAccount fediflow-postgres": &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: names.Component(plan.Postgres)}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newNamespace(t)
 			p.enrol(t)
 			object, ok := object.DeepCopyObject().(client.Object)
@@ -154,6 +172,7 @@ func TestAForeignObjectOfTheSameNameIsNotOverwritten(t *testing.T) {
 
 // One component's trouble is no other's.
 func TestAConflictInOneComponentDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
 	p := newNamespace(t)
 	p.enrol(t)
 	p.create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: names.PostgresPatroni()}})

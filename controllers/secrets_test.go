@@ -1,8 +1,8 @@
 package controllers
 
 import (
+	"bytes"
 	"encoding/json"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -58,7 +58,7 @@ func TestSecretsAreCreatedOnceAndNeverWrittenAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		for key, value := range credentials.Data {
-			if key != postgres.KeyUsername && strings.Contains(string(told), string(value)) {
+			if key != postgres.KeyUsername && bytes.Contains(told, value) {
 				t.Errorf("the value of %s is told", key)
 			}
 		}
@@ -77,6 +77,7 @@ func (p *platform) secretVersions(t *testing.T) map[string]string {
 }
 
 func TestALostSecretIsNotInventedWhileVolumesNeedIt(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t)
 	p.waitReady(t)
 	for secret, claim := range map[string]string{
@@ -103,6 +104,7 @@ func TestALostSecretIsNotInventedWhileVolumesNeedIt(t *testing.T) {
 }
 
 func TestALostSecretIsMadeAgainWhereNoVolumeNeedsIt(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t)
 	p.waitApplied(t)
 	for _, name := range []string{names.PostgresCredentials(), names.RedisCredentials()} {
@@ -116,6 +118,7 @@ func TestALostSecretIsMadeAgainWhereNoVolumeNeedsIt(t *testing.T) {
 }
 
 func TestANamespaceThatIsNotEnrolledIsToldHow(t *testing.T) {
+	t.Parallel()
 	p := newNamespace(t)
 	p.declare(t)
 	p.waitStalled(t, v1alpha1.ReasonSecretForbidden, p.namespace, "config/namespace")
@@ -141,6 +144,7 @@ func TestANamespaceThatIsNotEnrolledIsToldHow(t *testing.T) {
 }
 
 func TestASecretThatTheSpecNamesMustExist(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		edit   func(*v1alpha1.FediFlowClusterSpec)
 		secret string
@@ -151,6 +155,7 @@ func TestASecretThatTheSpecNamesMustExist(t *testing.T) {
 		}, "registry"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newPlatform(t, test.edit)
 			p.waitStalled(t, v1alpha1.ReasonSecretNotFound, "Secret "+test.secret, p.namespace, "create it")
 			if present := p.present(t); len(present) > 0 {

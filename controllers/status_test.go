@@ -27,6 +27,7 @@ func (p *platform) statusWrites(mark int) []string {
 }
 
 func TestStatusTellsWhatAnSREAsks(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, small)
 	p.waitApplied(t)
 	cluster := p.cluster(t)
@@ -58,6 +59,7 @@ func TestStatusTellsWhatAnSREAsks(t *testing.T) {
 }
 
 func TestAStatusIsWrittenOnceForEachTransition(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, twoRegions)
 	p.waitReady(t)
 	for name, edit := range map[string]func(*v1alpha1.FediFlowClusterSpec){
@@ -101,6 +103,7 @@ func TestAStatusIsWrittenOnceForEachTransition(t *testing.T) {
 
 // What was seen before a change was written says nothing about the change.
 func TestAChangeIsNeverReadyBeforeItsPodsAre(t *testing.T) {
+	t.Parallel()
 	for name, edit := range map[string]func(*v1alpha1.FediFlowClusterSpec){
 		"of a Deployment": func(s *v1alpha1.FediFlowClusterSpec) {
 			s.API = &v1alpha1.APISpec{Resources: &v1alpha1.ResourceOverride{Memory: new(resource.MustParse("400Mi"))}}
@@ -109,6 +112,7 @@ func TestAChangeIsNeverReadyBeforeItsPodsAre(t *testing.T) {
 		"of the image":     func(s *v1alpha1.FediFlowClusterSpec) { s.Image = "fediflow/fediflow:next" },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newPlatform(t)
 			p.waitReady(t)
 			mark := current.wire.mark()
@@ -127,6 +131,7 @@ func TestAChangeIsNeverReadyBeforeItsPodsAre(t *testing.T) {
 }
 
 func TestASpecThatTheKubernetesClusterCannotFulfilTouchesNothing(t *testing.T) {
+	t.Parallel()
 	p := newPlatform(t, twoRegions)
 	p.waitReady(t)
 	good := p.cluster(t).Spec

@@ -32,7 +32,8 @@ const (
 )
 
 // What all tests of this package share: one API server, a client that may do everything, and one
-// operator, which has the permissions that config/ gives it and no others.
+// operator, which has the permissions that config/ gives it and no others. Tests that stop the
+// operator, cut its connection or count its passes are not parallel.
 var (
 	environment *envtest.Environment
 	admin       client.Client
@@ -108,7 +109,7 @@ func readManifests(file string) ([]client.Object, error) {
 		return nil, err
 	}
 	var objects []client.Object
-	for _, document := range bytes.Split(text, []byte("\n---\n")) {
+	for document := range bytes.SplitSeq(text, []byte("\n---\n")) {
 		object := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal(document, &object.Object); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
@@ -133,13 +134,13 @@ func operatorConfig() (*rest.Config, error) {
 }
 
 // patience is how long a test waits for what must happen; no test passes because of it.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // eventually waits until a condition holds; the condition says what it sees instead.
 func eventually(t *testing.T, what string, condition func() (bool, string)) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
-	for {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		ok, sees := condition()
 		if ok {
 			return
@@ -147,7 +148,7 @@ func eventually(t *testing.T, what string, condition func() (bool, string)) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never %s: %s", what, sees)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 

@@ -30,9 +30,11 @@ func Start() (*envtest.Environment, error) {
 		ControlPlaneStartTimeout: 2 * time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
 	}
-	// Some distributions demand the right to set a blocking owner: so do the tests.
 	environment.ControlPlane.GetAPIServer().Configure().
-		Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
+		// Some distributions demand the right to set a blocking owner: so do the tests.
+		Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement").
+		// Room for the Services of all tests of a package.
+		Set("service-cluster-ip-range", "10.0.0.0/16")
 	if _, err := environment.Start(); err != nil {
 		return environment, fmt.Errorf("start API server: %w", err)
 	}
@@ -41,6 +43,6 @@ func Start() (*envtest.Environment, error) {
 
 // Path is the path of a file of this repository.
 func Path(name string) string {
-	_, file, _, _ := runtime.Caller(0)
+	_, file, _, _ := runtime.Caller(0) //nolint:dogsled // the file is all that is asked for
 	return filepath.Join(filepath.Dir(file), "..", "..", filepath.FromSlash(name))
 }

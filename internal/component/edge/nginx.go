@@ -271,6 +271,8 @@ http {
       proxy_set_header Accept-Encoding "";
       proxy_set_header Cookie "";
       proxy_set_header Authorization "";
+      proxy_set_header Signature "";
+      proxy_set_header Signature-Input "";
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto https;
       proxy_pass http://api;
