@@ -91,7 +91,7 @@ func (e *environment) tryKubectl(ctx context.Context, arguments ...string) (stri
 // lab runs the local cluster's own program, for what only it can do.
 func (e *environment) lab(t *testing.T, arguments ...string) {
 	t.Helper()
-	output, err := exec.Command(filepath.Join(e.root, ".cache/bin/lab"), arguments...).CombinedOutput()
+	output, err := exec.CommandContext(context.Background(), filepath.Join(e.root, ".cache/bin/lab"), arguments...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("lab %s: %v\n%s", strings.Join(arguments, " "), err, output)
 	}

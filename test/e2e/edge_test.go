@@ -24,7 +24,7 @@ type tunnel struct{ address string }
 
 func (e *environment) tunnel(t *testing.T, region string) tunnel {
 	t.Helper()
-	command := exec.Command("kubectl", "-n", namespace, "port-forward", "--address", "127.0.0.1",
+	command := exec.CommandContext(context.Background(), "kubectl", "-n", namespace, "port-forward", "--address", "127.0.0.1",
 		"pod/"+names.EdgeRegion(region)+"-0", ":8080")
 	output, err := command.StdoutPipe()
 	if err != nil {
