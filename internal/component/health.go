@@ -106,7 +106,7 @@ func DeploymentHealth(name string, deployment *appsv1.Deployment, desired int32,
 	if deployment == nil {
 		return h.with(v1alpha1.StateProgressing, v1alpha1.ReasonRollingOut, "Deployment is being created")
 	}
-	h.Ready = deployment.Status.ReadyReplicas
+	h.Ready = deployment.Status.AvailableReplicas
 	status := deployment.Status
 	if status.ObservedGeneration >= deployment.Generation &&
 		status.UpdatedReplicas >= desired && status.Replicas == status.UpdatedReplicas {

@@ -102,7 +102,7 @@ func TestDeploymentHealth(t *testing.T) {
 		return &appsv1.Deployment{
 			ObjectMeta: metav1.ObjectMeta{Name: "api", Generation: 2},
 			Status: appsv1.DeploymentStatus{
-				ObservedGeneration: observed, Replicas: replicas, UpdatedReplicas: updated, ReadyReplicas: ready,
+				ObservedGeneration: observed, Replicas: replicas, UpdatedReplicas: updated, AvailableReplicas: ready,
 			},
 		}
 	}

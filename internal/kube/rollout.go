@@ -7,6 +7,9 @@ import (
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
 )
 
+// RoutedSeconds after a pod became ready, every node routes to it.
+const RoutedSeconds = 2
+
 // SurgeOnly replaces pods with no loss of capacity.
 func SurgeOnly() *acapps.DeploymentStrategyApplyConfiguration {
 	return acapps.DeploymentStrategy().

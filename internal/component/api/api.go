@@ -66,6 +66,7 @@ func deployment(p plan.Plan) *acapps.DeploymentApplyConfiguration {
 		WithLabels(p.Name.Labels(plan.API)).
 		WithSpec(acapps.DeploymentSpec().
 			WithStrategy(kube.SurgeOnly()).
+			WithMinReadySeconds(kube.RoutedSeconds).
 			WithSelector(kube.Selector(p, plan.API, nil)).
 			WithTemplate(accore.PodTemplateSpec().WithLabels(p.Name.Labels(plan.API)).WithSpec(spec)))
 }

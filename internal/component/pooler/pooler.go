@@ -63,6 +63,7 @@ func deployment(p plan.Plan, access plan.Access, files map[string]string) *acapp
 		WithSpec(acapps.DeploymentSpec().
 			WithReplicas(p.Pooler.Replicas).
 			WithStrategy(kube.SurgeOnly()).
+			WithMinReadySeconds(kube.RoutedSeconds).
 			WithSelector(kube.Selector(p, plan.Pooler, labels(access))).
 			WithTemplate(accore.PodTemplateSpec().
 				WithLabels(kube.Labels(p, plan.Pooler, labels(access))).
