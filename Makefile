@@ -80,8 +80,18 @@ test: $(LAB) ## Run all tests that need no cluster (builds kube-apiserver and et
 	cd hack/lab && go test ./...
 
 .PHONY: e2e
-e2e: ## Run the end-to-end tests on the lab, or on the cluster of KUBECONFIG.
-	KUBECONFIG=$${KUBECONFIG:-$(LAB_KUBECONFIG)} go test -tags e2e ./test/e2e/ -timeout 60m -v -count=1
+e2e: $(LAB) ## Run the end-to-end tests on the lab, or on the cluster of KUBECONFIG.
+	KUBECONFIG=$${KUBECONFIG:-$(LAB_KUBECONFIG)} PATH=$$($(LAB) binaries kubectl):$$PATH \
+		go test -tags e2e ./test/e2e/ -timeout 60m -v -count=1
+
+.PHONY: bench-resize
+bench-resize: ## Measure how fast a changed profile reaches containers, in place and by rolling (lab).
+	KUBECONFIG=$${KUBECONFIG:-$(LAB_KUBECONFIG)} PATH=$$($(LAB) binaries kubectl):$$PATH \
+		go test -tags e2e,bench ./test/e2e/ -run TestBenchResize -timeout 30m -v -count=1
+
+.PHONY: bench-idle
+bench-idle: ## Measure what an idle operator costs in requests and memory (lab).
+	hack/idle
 
 ##@ Local cluster (root, Debian)
 

@@ -1,9 +1,6 @@
 package controllers
 
 import (
-	"crypto/sha256"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"testing"
 
@@ -12,6 +9,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -25,6 +23,7 @@ import (
 func (p *platform) play(t *testing.T) {
 	t.Helper()
 	p.playStatefulSets(t)
+	p.playKubelets(t)
 	p.patroni.play(t, p)
 	p.playJobs(t)
 	p.playAutoscalers(t)
@@ -62,12 +61,9 @@ func (p *platform) playStatefulSet(t *testing.T, set *appsv1.StatefulSet) {
 	desired := int32(len(memberNames(set))) //nolint:gosec // a handful
 	status := appsv1.StatefulSetStatus{
 		ObservedGeneration: set.Generation, Replicas: desired, ReadyReplicas: desired, AvailableReplicas: desired,
-		CurrentReplicas: desired, CurrentRevision: set.Status.CurrentRevision, UpdateRevision: revision(t, set),
+		CurrentReplicas: desired,
 	}
-	if status.CurrentRevision == "" {
-		status.CurrentRevision = status.UpdateRevision
-	}
-	if set.Status.ObservedGeneration == status.ObservedGeneration && set.Status.UpdateRevision == status.UpdateRevision {
+	if set.Status.ObservedGeneration == status.ObservedGeneration {
 		return
 	}
 	set.Status = status
@@ -80,16 +76,6 @@ func memberNames(set *appsv1.StatefulSet) []string {
 		members = append(members, plan.Member(set.Name, ordinal))
 	}
 	return members
-}
-
-// revision names a template, as a ControllerRevision does.
-func revision(t *testing.T, set *appsv1.StatefulSet) string {
-	t.Helper()
-	text, err := json.Marshal(set.Spec.Template)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%s-%x", set.Name, sha256.Sum256(text))[:len(set.Name)+11]
 }
 
 // startMember makes a pod with its volumes, and the kubelet starts it.
@@ -106,7 +92,6 @@ func (p *platform) startMember(t *testing.T, set *appsv1.StatefulSet, ordinal in
 		}
 	}
 	pod := p.pod(name, set.Spec.Template)
-	pod.Labels[appsv1.ControllerRevisionHashLabelKey] = revision(t, set)
 	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))}
 	for _, template := range set.Spec.VolumeClaimTemplates {
 		pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: template.Name, VolumeSource: corev1.VolumeSource{
@@ -134,7 +119,43 @@ func (p *platform) setReady(t *testing.T, pod *corev1.Pod, ready corev1.Conditio
 	pod.Status.PodIP = p.address(pod)
 	pod.Status.PodIPs = []corev1.PodIP{{IP: pod.Status.PodIP}}
 	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}
+	pod.Status.ContainerStatuses = given(pod)
 	p.writeStatus(t, pod)
+}
+
+// given says that the containers of a pod have what the pod asks for.
+func given(pod *corev1.Pod) []corev1.ContainerStatus {
+	statuses := make([]corev1.ContainerStatus, 0, len(pod.Spec.Containers))
+	for _, container := range pod.Spec.Containers {
+		statuses = append(statuses, corev1.ContainerStatus{
+			Name: container.Name, Image: container.Image, ImageID: container.Image, Resources: container.Resources.DeepCopy(),
+		})
+	}
+	return statuses
+}
+
+// playKubelets resize pods where their nodes have room.
+func (p *platform) playKubelets(t *testing.T) {
+	t.Helper()
+	var pods corev1.PodList
+	p.list(t, &pods)
+	// The highest ordinal first: who is refused alone is replaced alone.
+	for _, pod := range slices.Backward(pods.Items) {
+		before := pod.Status.DeepCopy()
+		pod.Status.Conditions = slices.DeleteFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodResizePending
+		})
+		wanted := given(&pod)
+		if !equality.Semantic.DeepEqual(pod.Status.ContainerStatuses, wanted) && p.crowded != nil && p.crowded(&pod) {
+			pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{
+				Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: corev1.PodReasonInfeasible})
+		} else {
+			pod.Status.ContainerStatuses = wanted
+		}
+		if !equality.Semantic.DeepEqual(*before, pod.Status) {
+			p.writeStatus(t, &pod)
+		}
+	}
 }
 
 // address is that of the actor behind a pod.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/internal/component/postgres"
-	"github.com/fediflow/fediflow-operator/internal/plan"
 )
 
 func twoRegions(spec *v1alpha1.FediFlowClusterSpec) {
@@ -44,11 +43,11 @@ func TestAChangeOfOneFieldChangesWhatItShouldAndNothingElse(t *testing.T) {
 			// The old Job goes, the new one comes.
 			[]string{"Deployment fediflow-api", "Job fediflow-migration-", "Job fediflow-migration-"}},
 		{"pooler.replicas", func(s *v1alpha1.FediFlowClusterSpec) { s.Pooler = &v1alpha1.PoolerSpec{Replicas: new(int32(2))} },
-			// The database must admit the connections of one more pooler.
-			[]string{"ConfigMap fediflow-postgres-patroni", "Deployment fediflow-pooler-rw", "StatefulSet fediflow-postgres"}},
+			// They share the connections for which the database has memory.
+			[]string{"ConfigMap fediflow-pooler-rw", "Deployment fediflow-pooler-rw"}},
 		{"database.managed.resources.memory", func(s *v1alpha1.FediFlowClusterSpec) {
 			s.Database = &v1alpha1.DatabaseSpec{Managed: &v1alpha1.ManagedDatabaseSpec{Resources: memory("300Mi")}}
-		}, []string{"ConfigMap fediflow-postgres-patroni", "StatefulSet fediflow-postgres"}},
+		}, []string{"ConfigMap fediflow-pooler-rw", "ConfigMap fediflow-postgres-patroni", "Deployment fediflow-pooler-rw", "StatefulSet fediflow-postgres"}},
 		{"redis.managed.cache.resources.memory", func(s *v1alpha1.FediFlowClusterSpec) {
 			s.Redis = &v1alpha1.RedisSpec{Managed: &v1alpha1.ManagedRedisSpec{Cache: &v1alpha1.RedisCacheSpec{Resources: memory("96Mi")}}}
 		}, []string{"ConfigMap fediflow-redis-cache", "StatefulSet fediflow-redis-cache"}},
@@ -115,22 +114,6 @@ func TestReplicasAreReplacedOneByOneAndThePrimaryLastAfterASwitchover(t *testing
 		t.Errorf("the primary is %s", primary)
 	}
 	p.checkDeletions(t, mark)
-
-	t.Run("a store", func(t *testing.T) {
-		mark := current.wire.mark()
-		p.respec(t, func(s *v1alpha1.FediFlowClusterSpec) {
-			s.Redis = &v1alpha1.RedisSpec{Managed: &v1alpha1.ManagedRedisSpec{Queue: &v1alpha1.RedisQueueSpec{
-				Resources: &v1alpha1.ResourceOverride{Memory: new(resource.MustParse("200Mi"))}}}}
-		})
-		p.waitReady(t)
-		want := []string{"fediflow-redis-queue-2", "fediflow-redis-queue-1", "fediflow-redis-queue-0"}
-		if deleted := p.podDeletions(mark); !slices.Equal(deleted, want) {
-			t.Errorf("deleted %v, want %v", deleted, want)
-		}
-		if stores := p.sentinel.failedOver(); !slices.Equal(stores, []plan.StoreName{plan.Queue}) {
-			t.Errorf("asked Sentinel to fail over %v", stores)
-		}
-	})
 }
 
 // checkDeletions: what is deleted is exactly what was seen, and a pod is read live before.

@@ -52,9 +52,9 @@ Secret fediflow-redis-credentials
 Service fediflow-api
 Service fediflow-edge
 Service fediflow-edge-eu-west
-Service fediflow-edge-eu-west-members
 Service fediflow-edge-us-east
-Service fediflow-edge-us-east-members
+Service fediflow-edges-eu-west
+Service fediflow-edges-us-east
 Service fediflow-pooler-ro
 Service fediflow-pooler-rw
 Service fediflow-postgres

@@ -185,14 +185,17 @@ func (p *platform) annotateEndpoints(t *testing.T, name string, annotations map[
 	}
 }
 
-// sentinelActor plays the Sentinels of one platform, on a loopback address of its own.
+// sentinelActor plays the Sentinels and the stores of one platform, on a loopback address of its own.
 type sentinelActor struct {
-	address  string
-	listener net.Listener
+	address string
 
 	mutex     sync.Mutex
 	masters   map[plan.StoreName]string
 	failovers []plan.StoreName
+	// tuned are the settings that stores were told, in order.
+	tuned []string
+	// untunable stores refuse to be told.
+	untunable bool
 }
 
 func newSentinelActor(t *testing.T, number int32) *sentinelActor {
@@ -204,24 +207,25 @@ func newSentinelActor(t *testing.T, number int32) *sentinelActor {
 	for _, store := range []plan.StoreName{plan.Queue, plan.Cache} {
 		actor.masters[store] = plan.Member(names.RedisStore(store), 0)
 	}
-	var listen net.ListenConfig
-	var err error
-	actor.listener, err = listen.Listen(t.Context(), "tcp", net.JoinHostPort(actor.address, strconv.Itoa(int(plan.SentinelPort))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	go actor.serve()
-	t.Cleanup(func() {
-		if err := actor.listener.Close(); err != nil {
-			t.Error(err)
+	for _, port := range []int32{plan.SentinelPort, plan.RedisPort} {
+		var listen net.ListenConfig
+		listener, err := listen.Listen(t.Context(), "tcp", net.JoinHostPort(actor.address, strconv.Itoa(int(port))))
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		go actor.serve(listener)
+		t.Cleanup(func() {
+			if err := listener.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	return actor
 }
 
-func (a *sentinelActor) serve() {
+func (a *sentinelActor) serve(listener net.Listener) {
 	for {
-		connection, err := a.listener.Accept()
+		connection, err := listener.Accept()
 		if err != nil {
 			return
 		}
@@ -272,7 +276,16 @@ func (a *sentinelActor) answer(command []string) string {
 	case "sentinel failover":
 		store := plan.StoreName(command[2])
 		a.failovers = append(a.failovers, store)
-		a.masters[store] = plan.Member(names.RedisStore(store), 1)
+		next := int32(0)
+		if a.masters[store] == plan.Member(names.RedisStore(store), 0) {
+			next = 1
+		}
+		a.masters[store] = plan.Member(names.RedisStore(store), next)
+	case "config set":
+		if a.untunable {
+			return "-ERR CONFIG SET failed\r\n"
+		}
+		a.tuned = append(a.tuned, strings.Join(command[2:], " "))
 	}
 	if strings.EqualFold(command[0], "hello") {
 		return "-ERR unknown command\r\n"
@@ -285,4 +298,18 @@ func (a *sentinelActor) failedOver() []plan.StoreName {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	return append([]plan.StoreName{}, a.failovers...)
+}
+
+// tunings are the settings that stores were told, in order.
+func (a *sentinelActor) tunings() []string {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return append([]string{}, a.tuned...)
+}
+
+// refuseTuning makes stores refuse to be told settings, or take them again.
+func (a *sentinelActor) refuseTuning(refuse bool) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.untunable = refuse
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -60,9 +61,11 @@ type FediFlowClusterReconciler struct {
 // +kubebuilder:rbac:groups="",resources=configmaps;serviceaccounts;services,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups="",resources=pods/resize,verbs=patch
 // The operator creates Patroni's Role and may only grant what it has itself.
 // +kubebuilder:rbac:groups="",resources=endpoints,verbs=get;list;watch;create;patch
-// +kubebuilder:rbac:groups="",resources=nodes,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=nodes;resourcequotas;limitranges,verbs=list;watch
+// +kubebuilder:rbac:groups=fediflow.io,resources=performanceprofiles,verbs=get;list;watch
 // +kubebuilder:rbac:groups=storage.k8s.io,resources=storageclasses,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -79,7 +82,7 @@ func (r *FediFlowClusterReconciler) Reconcile(ctx context.Context, request ctrl.
 	problems, passErr := apply.Split(passErr)
 	pass.Problems = append(pass.Problems, problems...)
 	if passErr != nil {
-		pass.Unsettled = "trying again: " + passErr.Error()
+		pass.Failure = "trying again: " + strings.ReplaceAll(passErr.Error(), "\n", "; ")
 	}
 	recorded, err := r.record(ctx, cluster, pass)
 	if err := errors.Join(passErr, err); err != nil {
@@ -105,7 +108,7 @@ func next(cluster *v1alpha1.FediFlowCluster) ctrl.Result {
 // pass does everything but record. What it found out before an error is in the result.
 func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.FediFlowCluster) (status.Pass, error) {
 	pass := status.Pass{Generation: cluster.Generation}
-	facts, err := r.Reader.Facts(ctx)
+	facts, err := r.Reader.Facts(ctx, cluster)
 	if err != nil {
 		return pass, err
 	}
@@ -120,6 +123,7 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 		return pass, nil
 	}
 	pass.Plan = &resolved
+	pass.Shortfalls = resolved.Shortfalls(facts)
 	world.Masters = r.Operations.Masters(ctx, resolved, world)
 	written, applyErr := r.apply(ctx, cluster, resolved, world)
 	if written > 0 {
@@ -146,13 +150,17 @@ func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1
 		contents[i] = c.Render(p)
 		rendered = append(rendered, contents[i].Objects...)
 	}
-	// Services first and ungated: pods of other components look their names up when they start.
-	written, err := r.Writer.Objects(ctx, cluster, world, component.Services(rendered))
-	if err != nil {
-		return written, err
-	}
 	// One component's trouble is no other's.
 	var errs []error
+	written := 0
+	write := func(objects []component.Object) {
+		more, err := r.Writer.Objects(ctx, cluster, world, objects)
+		written, errs = written+more, append(errs, err)
+	}
+	// Services first and ungated: pods of other components look their names up when they start.
+	for _, content := range contents {
+		write(component.Services(content.Objects))
+	}
 	for i, c := range r.Components {
 		if c.Gate != nil && !c.Gate(p, world).Open {
 			continue
@@ -161,8 +169,7 @@ func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1
 			errs = append(errs, err)
 			continue
 		}
-		more, err := r.Writer.Objects(ctx, cluster, world, component.WithoutServices(contents[i].Objects))
-		written, errs = written+more, append(errs, err)
+		write(component.WithoutServices(contents[i].Objects))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return written, err

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -60,11 +61,83 @@ func (o *Operations) Masters(ctx context.Context, p plan.Plan, world component.W
 // Run takes the next step of every planned operation.
 func (o *Operations) Run(ctx context.Context, p plan.Plan, world component.World) error {
 	return errors.Join(
+		o.tuneStores(ctx, p, world),
+		o.resize(ctx, p, world),
 		o.configureDatabase(ctx, p, world),
 		o.rollDatabase(ctx, p, world),
 		o.rollRedis(ctx, p, world),
 		o.rollEdge(ctx, p, world),
 	)
+}
+
+// resize gives all pods that hold state or a warm cache the CPU and memory of their templates at
+// once: it disturbs nobody.
+func (o *Operations) resize(ctx context.Context, p plan.Plan, world component.World) error {
+	pods := edge.Sets(p, world)
+	pods[p.Name.RedisSentinel()] = redis.SentinelPods(p, world)
+	for _, store := range p.Redis.Stores {
+		pods[p.Name.RedisStore(store.Name)] = redis.Pods(p, world, store.Name)
+	}
+	if p.Database.Managed != nil {
+		pods[p.Name.Component(plan.Postgres)] = postgres.Pods(p, world)
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(pods)) {
+		set := world.StatefulSet(name)
+		for _, pod := range component.Resizable(set, pods[name]) {
+			errs = append(errs, o.Writer.ResizePod(ctx, pod, set.Spec.Template))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// tuneStores tells running stores the settings that follow their resources.
+func (o *Operations) tuneStores(ctx context.Context, p plan.Plan, world component.World) error {
+	for _, store := range p.Redis.Stores {
+		want := redis.Tuning(store)
+		for _, pod := range redis.Pods(p, world, store.Name) {
+			told := pod.Annotations[plan.AnnotationTuning] == want.String()
+			if told || !component.IsReady(pod) || !hasMemory(pod, store.Resources.Memory) {
+				continue
+			}
+			if err := o.tune(ctx, p, pod, want); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// hasMemory says whether a pod has as much memory as it is to use: a resize comes to its end later
+// than its request, or never.
+func hasMemory(pod *corev1.Pod, memory resource.Quantity) bool {
+	for _, container := range pod.Spec.Containers {
+		if container.Resources.Limits.Memory().Cmp(memory) < 0 {
+			return false
+		}
+	}
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.Resources != nil && status.Resources.Limits.Memory().Cmp(memory) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (o *Operations) tune(ctx context.Context, p plan.Plan, pod *corev1.Pod, settings redis.Settings) error {
+	password, err := o.password(ctx, p.Namespace, p.Name.RedisCredentials(), plan.KeyRedisPassword)
+	if err != nil {
+		return err
+	}
+	values := make([]string, 0, 2*len(settings))
+	for _, setting := range settings {
+		values = append(values, setting.Name, setting.Value)
+	}
+	if err := sentinel.Configure(ctx, pod.Status.PodIP, password, values); err != nil {
+		o.passwords.forget(p.Namespace, p.Name.RedisCredentials())
+		return fmt.Errorf("tune %s: %w", pod.Name, err)
+	}
+	return o.Writer.AnnotatePod(ctx, pod, plan.AnnotationTuning, settings.String())
 }
 
 // configureDatabase brings Patroni's shared configuration in line with the plan.

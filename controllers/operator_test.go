@@ -51,7 +51,9 @@ func startOperator() (*operator, error) {
 	if o.manager, err = ctrl.NewManager(config, options); err != nil {
 		return nil, err
 	}
-	o.reconciler = NewReconciler(o.manager, images)
+	if o.reconciler, err = NewReconciler(o.manager, images); err != nil {
+		return nil, err
+	}
 	o.passes = &passes{Reader: o.reconciler.Reader.Cache, started: map[string]int{}}
 	o.reconciler.Reader.Cache = o.passes
 	o.reconciler.Operations.HTTP = &http.Client{Transport: roundTripper(answerAsPatroni)}

@@ -35,6 +35,8 @@ type platform struct {
 	sentinel  *sentinelActor
 	// sick says which pods do not become ready; it may be nil.
 	sick func(*corev1.Pod) bool
+	// crowded says which pods are on nodes without room for more; it may be nil.
+	crowded func(*corev1.Pod) bool
 }
 
 var platforms atomic.Int32
@@ -208,6 +210,18 @@ func (p *platform) objects(t *testing.T) map[string]metav1.PartialObjectMetadata
 				found[gvk.Kind+" "+item.Name] = item
 			}
 		}
+	}
+	return found
+}
+
+// pods are the UIDs of all pods, by name.
+func (p *platform) pods(t *testing.T) map[string]string {
+	t.Helper()
+	var pods corev1.PodList
+	p.list(t, &pods)
+	found := map[string]string{}
+	for _, pod := range pods.Items {
+		found[pod.Name] = string(pod.UID)
 	}
 	return found
 }

@@ -54,7 +54,7 @@ func TestARegionThatIsNoLongerDeclaredIsRemovedAndNothingElse(t *testing.T) {
 	p.waitReady(t)
 	want := []string{
 		"ConfigMap fediflow-edge-eu-west", "PodDisruptionBudget fediflow-edge-eu-west", "Service fediflow-edge-eu-west",
-		"Service fediflow-edge-eu-west-members", "StatefulSet fediflow-edge-eu-west",
+		"Service fediflow-edges-eu-west", "StatefulSet fediflow-edge-eu-west",
 	}
 	if changed := differing(before, p.versions(t)); !slices.Equal(changed, want) {
 		t.Errorf("changed %v, want %v", changed, want)

@@ -41,8 +41,16 @@ func TestTheClusterRoleGivesNothingDangerous(t *testing.T) {
 			switch resource {
 			case "secrets", "*", "clusterroles", "clusterrolebindings", "pods/exec", "serviceaccounts/token", "nodes/proxy":
 				t.Errorf("%v on %s", rule.Verbs, resource)
-			case "nodes", "storageclasses", "persistentvolumeclaims":
+			case "nodes", "storageclasses", "persistentvolumeclaims", "resourcequotas", "limitranges", "performanceprofiles":
 				if slices.ContainsFunc(rule.Verbs, func(verb string) bool { return verb != "get" && verb != "list" && verb != "watch" }) {
+					t.Errorf("%v on %s", rule.Verbs, resource)
+				}
+			case "pods":
+				if slices.Contains(rule.Verbs, "create") || slices.Contains(rule.Verbs, "update") {
+					t.Errorf("%v on %s", rule.Verbs, resource)
+				}
+			case "pods/resize":
+				if !slices.Equal(rule.Verbs, []string{"patch"}) {
 					t.Errorf("%v on %s", rule.Verbs, resource)
 				}
 			case "fediflowclusters":

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
@@ -98,6 +99,9 @@ func testRestingPlatform(t *testing.T, p *platform) {
 func TestAReadyPlatformIsLeftAlone(t *testing.T) {
 	p := newPlatform(t)
 	p.waitReady(t)
+	p.create(t, &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: "ample"},
+		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1000")}}})
 	other := newNamespace(t)
 	other.declare(t)
 	other.waitStalled(t, v1alpha1.ReasonSecretForbidden)
@@ -113,6 +117,21 @@ func TestAReadyPlatformIsLeftAlone(t *testing.T) {
 			autoscaler := must(t, p, names.Component(plan.API), &autoscalingv2.HorizontalPodAutoscaler{})
 			autoscaler.Status.DesiredReplicas = int32(len(what)) //nolint:gosec // a short text
 			p.writeStatus(t, autoscaler)
+		},
+		"a node is alive": func(p *platform, what string) {
+			node := must(t, p, regionEast, &corev1.Node{})
+			node.Status.Images = append(node.Status.Images, corev1.ContainerImage{Names: []string{"image:" + what}})
+			node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue,
+				LastHeartbeatTime: metav1.Unix(int64(len(what)), 0), Reason: "KubeletReady"}}
+			p.writeStatus(t, node)
+			seen(t, node)
+		},
+		"a quota counts": func(p *platform, what string) {
+			quota := must(t, p, "ample", &corev1.ResourceQuota{})
+			quota.Status.Hard = quota.Spec.Hard
+			quota.Status.Used = corev1.ResourceList{corev1.ResourcePods: resource.MustParse(fmt.Sprint(len(what)))}
+			p.writeStatus(t, quota)
+			seen(t, quota)
 		},
 		"the WAL position of a member moves": func(p *platform, what string) {
 			change(t, p, plan.Member(names.Component(plan.Postgres), 0), &corev1.Pod{}, func(pod *corev1.Pod) {
@@ -139,6 +158,21 @@ func TestAReadyPlatformIsLeftAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// seen waits until the operator's cache holds this version of an object.
+func seen(t *testing.T, object client.Object) {
+	t.Helper()
+	cached, ok := object.DeepCopyObject().(client.Object)
+	if !ok {
+		t.Fatalf("%T is no object", object)
+	}
+	eventually(t, "seen", func() (bool, string) {
+		if err := current.manager.GetCache().Get(t.Context(), client.ObjectKeyFromObject(object), cached); err != nil {
+			return false, err.Error()
+		}
+		return cached.GetResourceVersion() == object.GetResourceVersion(), "the cache has another version"
+	})
 }
 
 // idle waits until no pass is under way.

@@ -62,15 +62,16 @@ func TestAStatusIsWrittenOnceForEachTransition(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t, twoRegions)
 	p.waitReady(t)
-	for name, edit := range map[string]func(*v1alpha1.FediFlowClusterSpec){
-		"to stalled": func(s *v1alpha1.FediFlowClusterSpec) { s.Edge.Regions[1].Name = "nowhere" },
-		"to another generation of the same stall": func(s *v1alpha1.FediFlowClusterSpec) {
-			s.Edge.Regions[1].Name, s.Edge.Regions[1].Replicas = "nowhere", new(int32(2))
-		},
+	for _, test := range []struct {
+		name string
+		edit func(*v1alpha1.FediFlowClusterSpec)
+	}{
+		{"to stalled", func(s *v1alpha1.FediFlowClusterSpec) { s.Edge.Regions[1].Name = "nowhere" }},
+		{"to another generation of the same stall", func(s *v1alpha1.FediFlowClusterSpec) { s.Edge.Regions[1].Replicas = new(int32(2)) }},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			mark := current.wire.mark()
-			p.respec(t, edit)
+			p.respec(t, test.edit)
 			p.waitStalled(t, v1alpha1.ReasonRegionNotFound, "nowhere")
 			p.passes(t, 3)
 			if writes := p.statusWrites(mark); len(writes) != 1 {

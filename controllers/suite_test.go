@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
@@ -84,8 +85,7 @@ func furnish(ctx context.Context) error {
 		&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: storageClass}, Provisioner: "example.com/none"},
 	}
 	for _, region := range []string{regionEast, regionWest} {
-		objects = append(objects, &corev1.Node{ObjectMeta: metav1.ObjectMeta{
-			Name: region, Labels: map[string]string{plan.LabelRegion: region}}})
+		objects = append(objects, newNode(region, "64", "256Gi"))
 	}
 	for _, file := range []string{"config/rbac/role.yaml", "config/rbac/role_binding.yaml"} {
 		manifests, err := readManifests(file)
@@ -100,6 +100,15 @@ func furnish(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// newNode is a node in the region of its name.
+func newNode(name, cpu, memory string) *corev1.Node {
+	room := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{plan.LabelRegion: name}},
+		Status:     corev1.NodeStatus{Capacity: room, Allocatable: room},
+	}
 }
 
 // readManifests reads the objects of a file of the repository.

@@ -44,8 +44,12 @@ func (r *FediFlowClusterReconciler) SetupWithManager(manager ctrl.Manager) error
 		b = b.Watches(kind, toCluster, builder.WithPredicates(significantChange()))
 	}
 	b = b.
-		WatchesMetadata(&corev1.Node{}, toAll, builder.WithPredicates(regionChange())).
-		WatchesMetadata(&storagev1.StorageClass{}, toAll, builder.WithPredicates(existenceChange()))
+		Watches(&corev1.Node{}, toAll, builder.WithPredicates(nodeChange())).
+		Watches(&storagev1.StorageClass{}, toAll, builder.WithPredicates(existenceChange())).
+		Watches(&corev1.ResourceQuota{}, handler.EnqueueRequestsFromMapFunc(r.clustersBeside), builder.WithPredicates(quotaChange())).
+		Watches(&corev1.LimitRange{}, handler.EnqueueRequestsFromMapFunc(r.clustersBeside)).
+		Watches(&v1alpha1.PerformanceProfile{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfProfile),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	if err := b.Complete(r); err != nil {
 		return fmt.Errorf("start the FediFlowCluster controller: %w", err)
 	}
@@ -74,6 +78,20 @@ func clusterOf(_ context.Context, object client.Object) []reconcile.Request {
 }
 
 func (r *FediFlowClusterReconciler) allClusters(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.clustersWhere(ctx, func(*v1alpha1.FediFlowCluster) bool { return true })
+}
+
+// clustersBeside are the clusters in the namespace of an object.
+func (r *FediFlowClusterReconciler) clustersBeside(ctx context.Context, object client.Object) []reconcile.Request {
+	return r.clustersWhere(ctx, func(cluster *v1alpha1.FediFlowCluster) bool { return cluster.Namespace == object.GetNamespace() })
+}
+
+// clustersOfProfile are the clusters that refer to a PerformanceProfile.
+func (r *FediFlowClusterReconciler) clustersOfProfile(ctx context.Context, profile client.Object) []reconcile.Request {
+	return r.clustersWhere(ctx, func(cluster *v1alpha1.FediFlowCluster) bool { return cluster.Spec.Profile.Ref == profile.GetName() })
+}
+
+func (r *FediFlowClusterReconciler) clustersWhere(ctx context.Context, condition func(*v1alpha1.FediFlowCluster) bool) []reconcile.Request {
 	var clusters v1alpha1.FediFlowClusterList
 	if err := r.Client.List(ctx, &clusters); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "list FediFlowClusters")
@@ -81,6 +99,9 @@ func (r *FediFlowClusterReconciler) allClusters(ctx context.Context, _ client.Ob
 	}
 	requests := make([]reconcile.Request, 0, len(clusters.Items))
 	for i := range clusters.Items {
+		if !condition(&clusters.Items[i]) {
+			continue
+		}
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clusters.Items[i])})
 	}
 	return requests
@@ -137,9 +158,32 @@ func conditions(pod *corev1.Pod) map[corev1.PodConditionType]string {
 	return states
 }
 
-func regionChange() predicate.Predicate {
+// nodeChange ignores heartbeats: only what resolve knows of a node counts.
+func nodeChange() predicate.Predicate {
+	known := func(object client.Object) any {
+		node, ok := object.(*corev1.Node)
+		if !ok {
+			return nil
+		}
+		return []any{node.Labels[plan.LabelRegion], node.Labels[plan.LabelZone], node.Spec.Unschedulable,
+			node.Status.Allocatable.Cpu().MilliValue(), node.Status.Allocatable.Memory().Value()}
+	}
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetLabels()[plan.LabelRegion] != e.ObjectNew.GetLabels()[plan.LabelRegion]
+		return !equality.Semantic.DeepEqual(known(e.ObjectOld), known(e.ObjectNew))
+	}}
+}
+
+// quotaChange ignores what is used up: only the bounds count.
+func quotaChange() predicate.Predicate {
+	bounds := func(object client.Object) any {
+		quota, ok := object.(*corev1.ResourceQuota)
+		if !ok {
+			return nil
+		}
+		return quota.Spec.Hard
+	}
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !equality.Semantic.DeepEqual(bounds(e.ObjectOld), bounds(e.ObjectNew))
 	}}
 }
 

@@ -13,7 +13,7 @@ import (
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 26",message="metadata.name must have at most 26 characters: names of pods and Jobs are made from it"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$')",message="metadata.name must start with a letter and consist of lower-case letters, digits and hyphens: names of Services are made from it"
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.spec.profile.size`
+// +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.status.plan.profile`
 // +kubebuilder:printcolumn:name="API",type=string,JSONPath=`.status.api`
 // +kubebuilder:printcolumn:name="Primary",type=string,JSONPath=`.status.database.primary`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

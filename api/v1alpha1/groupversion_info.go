@@ -17,7 +17,8 @@ var (
 
 	// SchemeBuilder registers the FediFlow kinds in a scheme.
 	SchemeBuilder = runtime.NewSchemeBuilder(func(scheme *runtime.Scheme) error {
-		scheme.AddKnownTypes(SchemeGroupVersion, &FediFlowCluster{}, &FediFlowClusterList{})
+		scheme.AddKnownTypes(SchemeGroupVersion, &FediFlowCluster{}, &FediFlowClusterList{},
+			&PerformanceProfile{}, &PerformanceProfileList{})
 		metav1.AddToGroupVersion(scheme, SchemeGroupVersion)
 		return nil
 	})

@@ -28,16 +28,32 @@ func list(n int, format string) string {
 	return "[" + strings.Join(items, ", ") + "]"
 }
 
+const exactlyOne = "profile needs exactly one of size, activeUsers and ref"
+
 func refusals() map[string]refusal {
 	table := map[string]refusal{
-		"no domain":                  {"domain: null", "domain: Required value"},
-		"no image":                   {"image: null", "image: Required value"},
-		"no profile":                 {"profile: null", "profile: Required value"},
-		"no size":                    {"profile: {}", "profile.size: Required value"},
-		"an unknown size":            {"profile: {size: Smal}", `supported values: "Development", "Small", "Medium", "Large", "XLarge"`},
-		"a size in lower case":       {"profile: {size: small}", `supported values: "Development"`},
-		"a domain of 3 characters":   {"domain: a.b", "at least 4 chars long"},
-		"a domain of 254 characters": {"domain: " + longDomain(254), "Too long: may not be more than 253"},
+		"no domain":                          {"domain: null", "domain: Required value"},
+		"no image":                           {"image: null", "image: Required value"},
+		"no profile":                         {"profile: null", "profile: Required value"},
+		"neither size, users nor ref":        {"profile: {}", exactlyOne},
+		"an intent without a size":           {"profile: {availability: Zonal}", exactlyOne},
+		"a size and users":                   {"profile: {size: Small, activeUsers: 100}", exactlyOne},
+		"a size and a ref":                   {"profile: {size: Small, ref: ours}", exactlyOne},
+		"users and a ref":                    {"profile: {activeUsers: 100, ref: ours}", exactlyOne},
+		"a size, users and a ref":            {"profile: {size: Small, activeUsers: 100, ref: ours}", exactlyOne},
+		"a quarter of a user":                {"profile: {activeUsers: 0.25}", "must be of type integer"},
+		"an empty ref":                       {"profile: {ref: ''}", "at least 1 chars long"},
+		"a ref in upper case":                {"profile: {ref: Ours}", "should match"},
+		"a ref that ends with a dot":         {"profile: {ref: ours.}", "should match"},
+		"a ref with a slash":                 {"profile: {ref: theirs/ours}", "should match"},
+		"a ref of 254 characters":            {"profile: {ref: " + long(254) + "}", "Too long"},
+		"an unknown availability":            {"profile: {size: Small, availability: Regional}", `supported values: "Single", "Zonal"`},
+		"an unknown durability of a profile": {"profile: {size: Small, durability: Paranoid}", `supported values: "Synchronous"`},
+		"an unknown field in a profile":      {"profile: {size: Small, users: 5}", `unknown field "spec.profile.users"`},
+		"an unknown size":                    {"profile: {size: Smal}", `supported values: "Development", "Small", "Medium", "Large", "XLarge"`},
+		"a size in lower case":               {"profile: {size: small}", `supported values: "Development"`},
+		"a domain of 3 characters":           {"domain: a.b", "at least 4 chars long"},
+		"a domain of 254 characters":         {"domain: " + longDomain(254), "Too long: may not be more than 253"},
 		"minReplicas above maxReplicas": {
 			"api: {autoscaling: {minReplicas: 5, maxReplicas: 2}}", "minReplicas must not be larger than maxReplicas"},
 		"a managed and an external database": {
@@ -132,7 +148,7 @@ func quantities() []string {
 	for _, storage := range storages {
 		fields = append(fields, fmt.Sprintf(storage, "size: %s"))
 	}
-	return fields
+	return append(fields, "profile: {size: Small, ceiling: {cpu: %s}}", "profile: {size: Small, ceiling: {memory: %s}}")
 }
 
 // ranges are all fields that take a whole number.
@@ -140,6 +156,7 @@ var ranges = []struct {
 	field       string
 	least, most int
 }{
+	{"profile: {activeUsers: %d}", 1, 1_000_000},
 	{"api: {autoscaling: {minReplicas: %d}}", 1, 1000},
 	{"api: {autoscaling: {maxReplicas: %d}}", 1, 1000},
 	{"api: {autoscaling: {cpuUtilization: %d}}", 1, 100},
@@ -177,6 +194,13 @@ func acceptances() map[string]string {
 		"a command of 32 words":                     "migrations: {preDeploy: {command: " + list(32, "w%d") + "}}",
 		"a long command word with shell characters": "migrations: {preDeploy: {command: ['$(" + long(1021) + "']}}",
 		"32 regions of 20 characters":               "edge: {regions: " + list(32, "{name: asia-pacific-south%02d}") + "}",
+		"a ref":                                     "profile: {ref: ours}",
+		"a ref of one character":                    "profile: {ref: a}",
+		"the longest ref":                           "profile: {ref: " + long(253) + "}",
+		"a size for one member of everything":       "profile: {size: Small, availability: Single}",
+		"users in three zones":                      "profile: {activeUsers: 5000, availability: Zonal}",
+		"a ref with everything else":                "profile: {ref: ours.v2, availability: Zonal, durability: Asynchronous, ceiling: {cpu: 16, memory: 64Gi}}",
+		"a ceiling of nothing":                      "profile: {size: Small, ceiling: {}}",
 		"edge Services of type ClusterIP":           "edge: {serviceType: ClusterIP}",
 		"edge Services of type NodePort":            "edge: {serviceType: NodePort}",
 		"edge Services of type LoadBalancer":        "edge: {serviceType: LoadBalancer}",

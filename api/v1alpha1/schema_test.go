@@ -44,9 +44,15 @@ func (n node) walk(path string, visit func(path string, field node)) {
 	}
 }
 
-func readCRD(t *testing.T) (text []byte, root node) {
+// The kinds, as their CRDs call them.
+const (
+	clusters = "fediflowclusters"
+	profiles = "performanceprofiles"
+)
+
+func readCRD(t *testing.T, kind string) (text []byte, root node) {
 	t.Helper()
-	text, err := os.ReadFile(apiserver.Path("config/crd/bases/fediflow.io_fediflowclusters.yaml"))
+	text, err := os.ReadFile(apiserver.Path("config/crd/bases/fediflow.io_" + kind + ".yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,11 +77,11 @@ func readCRD(t *testing.T) (text []byte, root node) {
 // immutable are the rules about changes of a spec, which no single object can break.
 const immutable = "oldSelf"
 
-// specRules are the rules of the spec, each with what the API server says of whoever breaks it.
-func specRules(t *testing.T) map[string]*regexp.Regexp {
+// specRules are the rules of the spec of a kind, each with what the API server says of whoever breaks it.
+func specRules(t *testing.T, kind string) map[string]*regexp.Regexp {
 	t.Helper()
 	rules := map[string]*regexp.Regexp{}
-	_, root := readCRD(t)
+	_, root := readCRD(t, kind)
 	root.Properties["spec"].walk("spec", func(path string, field node) {
 		add := func(present bool, keyword, says string) {
 			if present {
@@ -102,54 +108,73 @@ func specRules(t *testing.T) map[string]*regexp.Regexp {
 			}
 		}
 	})
-	if len(rules) < 60 {
-		t.Fatalf("found only %d rules in the CRD", len(rules))
+	if least := map[string]int{clusters: 70, profiles: 60}[kind]; len(rules) < least {
+		t.Fatalf("found only %d rules in the CRD of %s", len(rules), kind)
 	}
 	return rules
 }
 
+// everyKind runs a test for the CRD of every kind.
+func everyKind(t *testing.T, test func(t *testing.T, text []byte, root node)) {
+	t.Helper()
+	for _, kind := range []string{clusters, profiles} {
+		t.Run(kind, func(t *testing.T) {
+			text, root := readCRD(t, kind)
+			test(t, text, root)
+		})
+	}
+}
+
 // kubectl explain is the manual.
 func TestEveryFieldHasADescription(t *testing.T) {
-	_, root := readCRD(t)
-	fields := 0
-	root.walk("", func(path string, field node) {
-		fields++
-		// The items of a list are described by the list, and metadata by the API server.
-		if field.Description == "" && path != "metadata" && !strings.HasSuffix(path, "[]") {
-			t.Errorf("%s has no description", path)
+	everyKind(t, func(t *testing.T, _ []byte, root node) {
+		t.Helper()
+		fields := 0
+		root.walk("", func(path string, field node) {
+			fields++
+			// The items of a list are described by the list, and metadata by the API server.
+			if field.Description == "" && path != "metadata" && !strings.HasSuffix(path, "[]") {
+				t.Errorf("%s has no description", path)
+			}
+		})
+		if fields < 35 {
+			t.Errorf("saw only %d fields", fields)
 		}
 	})
-	if fields < 80 {
-		t.Errorf("saw only %d fields", fields)
-	}
 }
 
 // A default in the spec would show up as a difference in GitOps tools.
 func TestTheSpecHasNoDefaults(t *testing.T) {
-	_, root := readCRD(t)
-	root.Properties["spec"].walk("spec", func(path string, field node) {
-		if field.Default != nil {
-			t.Errorf("%s has the default %v: defaults are resolved in code and published in status.plan", path, field.Default)
-		}
+	everyKind(t, func(t *testing.T, _ []byte, root node) {
+		t.Helper()
+		root.Properties["spec"].walk("spec", func(path string, field node) {
+			if field.Default != nil {
+				t.Errorf("%s has the default %v: defaults are resolved in code and published in status.plan", path, field.Default)
+			}
+		})
 	})
 }
 
 // Client-side apply keeps the whole object in an annotation, which has a limit.
 func TestTheCRDFitsIntoAnAnnotation(t *testing.T) {
-	text, _ := readCRD(t)
-	content, err := yaml.YAMLToJSON(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if limit := 256 << 10; len(content) >= limit {
-		t.Errorf("the CRD has %d bytes, want less than %d", len(content), limit)
-	}
+	everyKind(t, func(t *testing.T, text []byte, _ node) {
+		t.Helper()
+		content, err := yaml.YAMLToJSON(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if limit := 256 << 10; len(content) >= limit {
+			t.Errorf("the CRD has %d bytes, want less than %d", len(content), limit)
+		}
+	})
 }
 
 // Flux would substitute it.
 func TestTheCRDHasNoDollarBraces(t *testing.T) {
-	text, _ := readCRD(t)
-	if strings.Contains(string(text), "${") {
-		t.Error("the CRD contains a dollar sign with a brace")
-	}
+	everyKind(t, func(t *testing.T, text []byte, _ node) {
+		t.Helper()
+		if strings.Contains(string(text), "${") {
+			t.Error("the CRD contains a dollar sign with a brace")
+		}
+	})
 }

@@ -89,12 +89,61 @@ const (
 	SizeXLarge      ProfileSize = "XLarge"      // 100,000
 )
 
-// ProfileSpec declares the size of the platform.
+// ProfileSpec declares the size of the platform in one of three ways, and what else is intended.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.size), has(self.activeUsers), has(self.ref)].filter(x, x).size() == 1",message="profile needs exactly one of size, activeUsers and ref, such as size: Small"
 type ProfileSpec struct {
 	// size is a named anchor: Development (10 monthly active users), Small (100), Medium (2,000),
 	// Large (20,000) or XLarge (100,000).
-	// +required
-	Size ProfileSize `json:"size"`
+	// +optional
+	Size ProfileSize `json:"size,omitempty"`
+	// activeUsers is the number of monthly active users to plan for. Between the named sizes every
+	// figure is interpolated, beyond XLarge it is extrapolated; more users never make anything smaller.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	ActiveUsers *int32 `json:"activeUsers,omitempty"`
+	// ref is the name of a PerformanceProfile. Its changes are followed; when it is deleted, the
+	// cluster keeps running as it was and says so.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`
+	Ref string `json:"ref,omitempty"`
+	// availability is Single (one member of everything, for tests) or Zonal (three members of
+	// everything that holds data, each in a zone of its own). Default: as many members as the
+	// size has, on different nodes.
+	// +optional
+	Availability Availability `json:"availability,omitempty"`
+	// durability is Synchronous or Asynchronous, as in database.managed, which wins over it.
+	// Default: Synchronous where there is a standby.
+	// +optional
+	Durability *Durability `json:"durability,omitempty"`
+	// ceiling bounds what the whole platform may request when everything is scaled up. Autoscaling
+	// is cut down to fit; what cannot fit at all is refused. Default: no bound.
+	// +optional
+	Ceiling *CeilingSpec `json:"ceiling,omitempty"`
+}
+
+// Availability says what the platform should survive.
+// +kubebuilder:validation:Enum=Single;Zonal
+type Availability string
+
+const (
+	// AvailabilitySingle survives nothing without an interruption.
+	AvailabilitySingle Availability = "Single"
+	// AvailabilityZonal survives the loss of a zone.
+	AvailabilityZonal Availability = "Zonal"
+)
+
+// CeilingSpec bounds the sum of all requests.
+type CeilingSpec struct {
+	// cpu in cores, for example 16. Default: no bound.
+	// +optional
+	CPU *resource.Quantity `json:"cpu,omitempty"`
+	// memory in bytes, for example 64Gi. Default: no bound.
+	// +optional
+	Memory *resource.Quantity `json:"memory,omitempty"`
 }
 
 // ResourceOverride replaces single figures of what the profile derives. Memory request and limit
@@ -243,7 +292,8 @@ type ExternalDatabaseSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	Database *string `json:"database,omitempty"`
 	// credentialsSecret is a Secret in this namespace with the keys username, password, and
-	// userlist.txt (one line: "username" "password", for the pooler).
+	// userlist.txt (one line: "username" "password", for the pooler). Both become part of a URL:
+	// use letters, digits and -._~ only.
 	// +required
 	CredentialsSecret SecretName `json:"credentialsSecret"`
 }

@@ -10,6 +10,8 @@ const (
 	ConditionReady = "Ready"
 	// ConditionReconciling is present and True only while the operator is working.
 	ConditionReconciling = "Reconciling"
+	// ConditionSchedulable is False where the plan asks for more than the nodes or a quota have.
+	ConditionSchedulable = "Schedulable"
 	// ConditionStalled is present and True only for what a retry cannot fix.
 	ConditionStalled = "Stalled"
 )
@@ -32,6 +34,8 @@ const (
 	ReasonStorageClassNotFound = "StorageClassNotFound"
 	// ReasonRegionNotFound: no node carries the label of a region that the spec names.
 	ReasonRegionNotFound = "RegionNotFound"
+	// ReasonProfileNotFound: the PerformanceProfile that the spec names does not exist; nothing changes until it does.
+	ReasonProfileNotFound = "ProfileNotFound"
 	// ReasonNameConflict: an object that the platform needs exists and belongs to somebody else.
 	ReasonNameConflict = "NameConflict"
 	// ReasonApplyRejected: the API server refused an object; the message is its own.
@@ -44,6 +48,10 @@ const (
 	ReasonContainerFailing = "ContainerFailing"
 	// ReasonMigrationFailed: the migration Job failed; the old pods keep serving.
 	ReasonMigrationFailed = "MigrationFailed"
+	// ReasonFits: nodes and quotas have room for the plan.
+	ReasonFits = "Fits"
+	// ReasonInsufficientCapacity: nodes or a quota have no room for the plan; the message says how much is missing.
+	ReasonInsufficientCapacity = "InsufficientCapacity"
 	// ReasonWaiting: the component waits for another one.
 	ReasonWaiting = "Waiting"
 	// ReasonRollingOut: pods are being created or replaced.
@@ -160,17 +168,56 @@ type PlanComponent struct {
 	Storage string `json:"storage,omitempty"`
 }
 
+// ResourceTotals are sums over all pods.
+type ResourceTotals struct {
+	// cpu is the sum of CPU requests, in cores.
+	CPU string `json:"cpu"`
+	// memory is the sum of memory requests.
+	Memory string `json:"memory"`
+	// storage is the sum of all volumes.
+	// +optional
+	Storage string `json:"storage,omitempty"`
+}
+
+// BudgetLine is one row of the connection budget: what is needed and what there is.
+type BudgetLine struct {
+	// name of what is counted, for example postgres.connections.
+	Name string `json:"name"`
+	// used with every autoscaled role at its maximum.
+	Used int64 `json:"used"`
+	// available at most.
+	Available int64 `json:"available"`
+}
+
 // PlanStatus holds the effective figures.
 type PlanStatus struct {
+	// profile is what the figures come from: a size, a number of users, or a PerformanceProfile.
+	// +optional
+	Profile string `json:"profile,omitempty"`
 	// components and their figures, in the order in which they are applied.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	Components []PlanComponent `json:"components,omitempty"`
+	// budget lists what is shared and could run out, with every autoscaled role at its maximum.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Budget []BudgetLine `json:"budget,omitempty"`
+	// minimum is what is requested with every autoscaled role at its minimum.
+	// +optional
+	Minimum *ResourceTotals `json:"minimum,omitempty"`
+	// maximum is what is requested with every autoscaled role at its maximum.
+	// +optional
+	Maximum *ResourceTotals `json:"maximum,omitempty"`
 	// overrides lists the spec fields that replace a figure of the profile, sorted.
 	// +optional
 	// +listType=atomic
 	Overrides []string `json:"overrides,omitempty"`
+	// clamped says which figures were cut down, and why.
+	// +optional
+	// +listType=atomic
+	Clamped []string `json:"clamped,omitempty"`
 }
 
 // FediFlowClusterStatus is what the operator last saw.

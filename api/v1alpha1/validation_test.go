@@ -95,17 +95,22 @@ func TestTheAPIServerAccepts(t *testing.T) {
 
 // Each refusal names the rule, and every rule of the schema is refused at least once.
 func TestTheAPIServerRefuses(t *testing.T) {
+	refuses(t, clusters, refusals(), cluster)
+}
+
+func refuses(t *testing.T, kind string, table map[string]refusal, object func(*testing.T, string) *unstructured.Unstructured) {
+	t.Helper()
 	var all []string
-	for name, test := range refusals() {
+	for name, test := range table {
 		t.Run(name, func(t *testing.T) {
-			err := create(t.Context(), cluster(t, test.spec))
+			err := create(t.Context(), object(t, test.spec))
 			if err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("want an answer that says %q, got %v", test.says, err)
 			}
 			all = append(all, causes(err)...)
 		})
 	}
-	for rule, says := range specRules(t) {
+	for rule, says := range specRules(t, kind) {
 		if !slices.ContainsFunc(all, says.MatchString) {
 			t.Errorf("no refusal above is for %s (%s)", rule, says)
 		}
@@ -141,6 +146,8 @@ func TestChangesOfASpec(t *testing.T) {
 		"another host of the external database":  {external, strings.ReplaceAll(external, "host: db", "host: db2"), ""},
 		"from a managed to an unnamed database":  {"database: {managed: {instances: 2}}", "database: {}", ""},
 		"from a database section to none at all": {"database: {managed: {instances: 2}}", "", ""},
+		"from a size to a number of users":       {"profile: {size: Small}", "profile: {activeUsers: 500}", ""},
+		"from a number of users to a profile":    {"profile: {activeUsers: 500}", "profile: {ref: ours}", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			object := cluster(t, test.from)

@@ -60,8 +60,12 @@ func run() error {
 }
 
 func setup(manager ctrl.Manager, images plan.Images) error {
-	if err := controllers.NewReconciler(manager, images).SetupWithManager(manager); err != nil {
-		return fmt.Errorf("set up controller: %w", err)
+	reconciler, err := controllers.NewReconciler(manager, images)
+	if err != nil {
+		return err
+	}
+	if err := reconciler.SetupWithManager(manager); err != nil {
+		return err
 	}
 	if err := manager.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("add health check: %w", err)

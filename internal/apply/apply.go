@@ -45,12 +45,18 @@ func (e *ProblemError) Error() string { return e.Message }
 
 // Split separates what a retry cannot fix from what it may.
 func Split(err error) ([]plan.Problem, error) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+	if joined, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err); ok {
 		var problems []plan.Problem
 		var rest []error
 		for _, part := range joined.Unwrap() {
 			found, other := Split(part)
 			problems, rest = append(problems, found...), append(rest, other)
+		}
+		if len(problems) == 0 {
+			return nil, err
 		}
 		return problems, errors.Join(rest...)
 	}

@@ -2,6 +2,7 @@ package component
 
 import (
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -30,7 +31,7 @@ func PodTrouble(pod *corev1.Pod) *Trouble {
 			return &Trouble{v1alpha1.ReasonUnschedulable, pod.Name + ": " + condition.Message, false}
 		}
 	}
-	for _, status := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if trouble := containerTrouble(pod, status); trouble != nil {
 			return trouble
 		}
@@ -122,7 +123,8 @@ func StatefulSetHealth(name string, set *appsv1.StatefulSet, desired int32, pods
 		return h.with(v1alpha1.StateProgressing, v1alpha1.ReasonRollingOut, "StatefulSet is being created")
 	}
 	h.Ready = CountReady(pods)
-	if set.Status.ObservedGeneration >= set.Generation && len(Stale(set, pods)) == 0 {
+	if set.Status.ObservedGeneration >= set.Generation && len(Stale(set, pods)) == 0 &&
+		len(Resizable(set, pods)) == 0 && !slices.ContainsFunc(pods, resizing) {
 		return h.judge(rolledOut, pods)
 	}
 	return h.judge(rollingOut, pods)
@@ -150,7 +152,7 @@ func (h Health) judge(progress rollout, pods []*corev1.Pod) Health {
 		return h.with(state, trouble.Reason, trouble.Message)
 	}
 	if h.Ready >= h.Desired {
-		return h.with(v1alpha1.StateProgressing, v1alpha1.ReasonRollingOut, "pods are being replaced")
+		return h.with(v1alpha1.StateProgressing, v1alpha1.ReasonRollingOut, "pods are being replaced or resized")
 	}
 	return h.with(v1alpha1.StateProgressing, v1alpha1.ReasonRollingOut,
 		fmt.Sprintf("%d of %d pods are ready%s", h.Ready, h.Desired, firstUnready(pods)))

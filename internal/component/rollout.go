@@ -31,14 +31,12 @@ type Step struct {
 	Candidates []string
 }
 
-// Stale are the pods made from another template than the StatefulSet's current one.
+// Stale are the pods that must be replaced to follow their StatefulSet's current template: those that
+// differ in more than CPU and memory, and those whose node has no room for a resize.
 func Stale(set *appsv1.StatefulSet, pods []*corev1.Pod) []*corev1.Pod {
-	if set.Status.UpdateRevision == "" {
-		return nil
-	}
 	var stale []*corev1.Pod
 	for _, pod := range pods {
-		if pod.Labels[appsv1.ControllerRevisionHashLabelKey] != set.Status.UpdateRevision {
+		if !ResourcesOnly(set, pod) || resizeRefused(set, pod) || replacing(set) && !sameResources(set, pod) {
 			stale = append(stale, pod)
 		}
 	}
@@ -53,7 +51,7 @@ func Stale(set *appsv1.StatefulSet, pods []*corev1.Pod) []*corev1.Pod {
 // leader is the pod that must go last, or empty where there is none; followers are the pods it can
 // hand over to without losing a write, best first.
 func NextStep(set *appsv1.StatefulSet, pods []*corev1.Pod, leader string, followers []string) Step {
-	if set == nil || set.Status.ObservedGeneration < set.Generation {
+	if set == nil || set.Status.ObservedGeneration < set.Generation || templateHash(set) == "" {
 		return Step{}
 	}
 	stale := Stale(set, pods)
@@ -62,7 +60,7 @@ func NextStep(set *appsv1.StatefulSet, pods []*corev1.Pod, leader string, follow
 	}
 	unready := slices.DeleteFunc(slices.Clone(pods), IsReady)
 	if len(unready) > 0 {
-		return healStep(unready, stale)
+		return healStep(unready, stale, leader)
 	}
 	if set.Spec.Replicas != nil && Count(pods) < *set.Spec.Replicas {
 		return Step{}
@@ -82,11 +80,17 @@ func NextStep(set *appsv1.StatefulSet, pods []*corev1.Pod, leader string, follow
 	return Step{Action: ActionHandOver, Pod: stale[0], Candidates: followers}
 }
 
-// healStep replaces a broken stale pod, if every broken pod is stale.
-func healStep(unready, stale []*corev1.Pod) Step {
+// healStep replaces a broken stale pod, if every broken pod is stale: the leader last. A broken
+// leader may be unable to hand over.
+func healStep(unready, stale []*corev1.Pod, leader string) Step {
 	for _, pod := range unready {
 		if !slices.Contains(stale, pod) || pod.DeletionTimestamp != nil {
 			return Step{}
+		}
+	}
+	for _, pod := range unready {
+		if pod.Name != leader {
+			return Step{Action: ActionDelete, Pod: pod}
 		}
 	}
 	return Step{Action: ActionDelete, Pod: unready[0]}

@@ -20,7 +20,7 @@ func TestTheNextStepOfARollingChange(t *testing.T) {
 	behind := statefulSet(3)
 	behind.Generation = 3
 	unknown := statefulSet(3)
-	unknown.Status.UpdateRevision = ""
+	unknown.Spec.Template.Annotations = nil
 	tests := map[string]struct {
 		situation
 
@@ -35,7 +35,7 @@ func TestTheNextStepOfARollingChange(t *testing.T) {
 		"the controller has not seen the template: wait": {
 			situation{behind, []*corev1.Pod{member(0, stale), member(1, stale), member(2, stale)}, "db-0", nil}, "nothing",
 		},
-		"the controller has named no revision: wait": {
+		"the template has no digest: wait": {
 			situation{unknown, []*corev1.Pod{member(0, stale), member(1, stale), member(2, stale)}, "db-0", nil}, "nothing",
 		},
 		"replicas go before the leader, the highest first": {
@@ -105,7 +105,7 @@ func describe(step Step) string {
 	return "nothing"
 }
 
-func TestStalePodsAreThoseOfAnotherRevision(t *testing.T) {
+func TestStalePodsAreThoseOfAnotherTemplate(t *testing.T) {
 	pods := []*corev1.Pod{member(0), member(1, stale), member(2, stale, broken)}
 	var names []string
 	for _, pod := range Stale(statefulSet(3), pods) {

@@ -8,6 +8,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"pgregory.net/rapid"
+
+	"github.com/fediflow/fediflow-operator/internal/plan"
 )
 
 // modelPod is a pod as a StatefulSet's controller, the kubelet and the engine make it.
@@ -46,7 +48,7 @@ func (m *model) log(format string, arguments ...any) {
 // observe is what the operator sees.
 func (m *model) observe() (*appsv1.StatefulSet, []*corev1.Pod, string, []string) {
 	set := statefulSet(int32(len(m.pods))) //nolint:gosec // a handful
-	set.Status.UpdateRevision = fmt.Sprint(m.current)
+	set.Spec.Template.Annotations[plan.AnnotationTemplateHash] = fmt.Sprint(m.current)
 	var pods []*corev1.Pod
 	var followers []string
 	for i, pod := range m.pods {
@@ -54,7 +56,7 @@ func (m *model) observe() (*appsv1.StatefulSet, []*corev1.Pod, string, []string)
 			continue
 		}
 		seen := member(i)
-		seen.Labels[appsv1.ControllerRevisionHashLabelKey] = fmt.Sprint(pod.revision)
+		seen.Annotations[plan.AnnotationTemplateHash] = fmt.Sprint(pod.revision)
 		switch pod.life {
 		case starting:
 			broken(seen)

@@ -7,10 +7,14 @@ import (
 	"github.com/fediflow/fediflow-operator/internal/plan"
 )
 
-// SpreadHard puts the selected pods on different nodes; with fewer nodes than pods they share
-// evenly. Nodes that take no new pods are not counted.
+// SpreadHard puts the selected pods on different nodes, or in different zones where that is intended;
+// with fewer of them than pods they share evenly. Nodes that take no new pods are not counted.
 func SpreadHard(p plan.Plan, component plan.ComponentName, extra map[string]string) *accore.TopologySpreadConstraintApplyConfiguration {
-	return spread(p, component, extra).
+	constraint := spread(p, component, extra)
+	if p.Zonal {
+		constraint.WithTopologyKey(plan.LabelZone)
+	}
+	return constraint.
 		WithWhenUnsatisfiable(corev1.DoNotSchedule).
 		WithNodeTaintsPolicy(corev1.NodeInclusionPolicyHonor)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -14,12 +15,12 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/internal/component"
 	"github.com/fediflow/fediflow-operator/internal/plan"
 )
@@ -29,6 +30,8 @@ type Reader struct {
 	// Cache answers without a request.
 	Cache  client.Reader
 	Images plan.Images
+	// ReplaceToResize is set where Kubernetes cannot resize pods in place.
+	ReplaceToResize bool
 }
 
 // childList is a kind of child and an empty list of it.
@@ -89,33 +92,82 @@ func (r *Reader) World(ctx context.Context, cluster client.ObjectKey) (component
 	return world, nil
 }
 
-// Facts reads what resolve needs to know of the Kubernetes cluster.
-func (r *Reader) Facts(ctx context.Context) (plan.Facts, error) {
-	nodes := metadataList(corev1.SchemeGroupVersion.WithKind("NodeList"))
-	if err := r.Cache.List(ctx, nodes); err != nil {
-		return plan.Facts{}, fmt.Errorf("list Node: %w", err)
+// Facts reads what resolve needs to know of the Kubernetes cluster and of a namespace in it. Nothing
+// in the result may be changed.
+func (r *Reader) Facts(ctx context.Context, cluster *v1alpha1.FediFlowCluster) (plan.Facts, error) {
+	facts := plan.Facts{Images: r.Images, ReplaceToResize: r.ReplaceToResize}
+	var nodes corev1.NodeList
+	var classes storagev1.StorageClassList
+	var quotas corev1.ResourceQuotaList
+	var limits corev1.LimitRangeList
+	here := client.InNamespace(cluster.Namespace)
+	for kind, read := range map[string]func() error{
+		"Node":          func() error { return r.Cache.List(ctx, &nodes, client.UnsafeDisableDeepCopy) },
+		"StorageClass":  func() error { return r.Cache.List(ctx, &classes, client.UnsafeDisableDeepCopy) },
+		"ResourceQuota": func() error { return r.Cache.List(ctx, &quotas, here, client.UnsafeDisableDeepCopy) },
+		"LimitRange":    func() error { return r.Cache.List(ctx, &limits, here, client.UnsafeDisableDeepCopy) },
+	} {
+		if err := read(); err != nil {
+			return plan.Facts{}, fmt.Errorf("list %s: %w", kind, err)
+		}
 	}
-	classes := metadataList(storagev1.SchemeGroupVersion.WithKind("StorageClassList"))
-	if err := r.Cache.List(ctx, classes); err != nil {
-		return plan.Facts{}, fmt.Errorf("list StorageClass: %w", err)
+	addNodes(&facts, nodes.Items)
+	for i := range classes.Items {
+		facts.StorageClasses = append(facts.StorageClasses, classes.Items[i].Name)
 	}
-	facts := plan.Facts{Images: r.Images}
-	for _, node := range nodes.Items {
+	slices.Sort(facts.StorageClasses)
+	addQuotas(&facts, quotas.Items, limits.Items)
+	profile, err := r.profile(ctx, cluster.Spec.Profile.Ref)
+	facts.Profile = profile
+	return facts, err
+}
+
+func addNodes(facts *plan.Facts, nodes []corev1.Node) {
+	for i := range nodes {
+		node := &nodes[i]
 		if region := node.Labels[plan.LabelRegion]; region != "" {
 			facts.Regions = append(facts.Regions, region)
 		}
-	}
-	for _, class := range classes.Items {
-		facts.StorageClasses = append(facts.StorageClasses, class.Name)
+		if zone := node.Labels[plan.LabelZone]; zone != "" {
+			facts.Zones = append(facts.Zones, zone)
+		}
+		if !node.Spec.Unschedulable {
+			facts.Nodes = append(facts.Nodes, plan.Node{
+				Name: node.Name, CPU: *node.Status.Allocatable.Cpu(), Memory: *node.Status.Allocatable.Memory(),
+			})
+		}
 	}
 	slices.Sort(facts.Regions)
-	facts.Regions = slices.Compact(facts.Regions)
-	slices.Sort(facts.StorageClasses)
-	return facts, nil
+	slices.Sort(facts.Zones)
+	facts.Regions, facts.Zones = slices.Compact(facts.Regions), slices.Compact(facts.Zones)
+	slices.SortFunc(facts.Nodes, func(a, b plan.Node) int { return strings.Compare(a.Name, b.Name) })
 }
 
-func metadataList(kind schema.GroupVersionKind) *metav1.PartialObjectMetadataList {
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(kind)
-	return list
+func addQuotas(facts *plan.Facts, quotas []corev1.ResourceQuota, limits []corev1.LimitRange) {
+	for i := range quotas {
+		facts.Quotas = append(facts.Quotas, plan.Quota{Name: quotas[i].Name, Hard: quotas[i].Spec.Hard})
+	}
+	for i := range limits {
+		for _, limit := range limits[i].Spec.Limits {
+			if limit.Type == corev1.LimitTypeContainer {
+				facts.Limits = append(facts.Limits, plan.Limit{Name: limits[i].Name, Min: limit.Min, Max: limit.Max})
+			}
+		}
+	}
+}
+
+// profile reads a PerformanceProfile; nil where there is none.
+func (r *Reader) profile(ctx context.Context, name string) (*v1alpha1.PerformanceProfileSpec, error) {
+	if name == "" {
+		return nil, nil //nolint:nilnil // a spec without a reference is as good as one to nothing
+	}
+	var profile v1alpha1.PerformanceProfile
+	err := r.Cache.Get(ctx, client.ObjectKey{Name: name}, &profile)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // resolve says what to do about it
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read PerformanceProfile %s: %w", name, err)
+	}
+	return &profile.Spec, nil
 }

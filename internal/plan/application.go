@@ -12,20 +12,23 @@ const (
 	// nodeNativeMiB is what Node and its libraries hold beside the JavaScript heap: 130 to 150 MiB
 	// were measured with the reference server under load.
 	nodeNativeMiB = 150
+	// nodeThreads is Node's own default; more help only beside more than four cores.
+	nodeThreads = 4
 )
 
-func resolveAPI(o *overrides, spec *v1alpha1.FediFlowClusterSpec, size profile) APIPlan {
+func resolveAPI(l *ledger, spec *v1alpha1.FediFlowClusterSpec, profile v1alpha1.AutoscaledProfile) APIPlan {
 	api := orEmpty(spec.API)
 	scaling := orEmpty(api.Autoscaling)
-	const field = "spec.api.autoscaling"
+	const field = "spec.api.autoscaling."
 	plan := APIPlan{
 		Autoscaling: Autoscaling{
-			MinReplicas:       pick(o, field+".minReplicas", scaling.MinReplicas, size.api.replicas),
-			MaxReplicas:       pick(o, field+".maxReplicas", scaling.MaxReplicas, size.apiMax),
-			CPUUtilization:    pick(o, field+".cpuUtilization", scaling.CPUUtilization, 70),
-			MemoryUtilization: pick(o, field+".memoryUtilization", scaling.MemoryUtilization, 80),
+			MinReplicas:    pick(l, "api.minReplicas", field+"minReplicas", scaling.MinReplicas, profile.MinReplicas),
+			MaxReplicas:    pick(l, "api.maxReplicas", field+"maxReplicas", scaling.MaxReplicas, profile.MaxReplicas),
+			CPUUtilization: pick(l, "api.cpuUtilization", field+"cpuUtilization", scaling.CPUUtilization, profile.CPUUtilization),
+			MemoryUtilization: pick(l, "api.memoryUtilization", field+"memoryUtilization",
+				scaling.MemoryUtilization, profile.MemoryUtilization),
 		},
-		Resources: o.resources("spec.api.resources", api.Resources, size.api),
+		Resources: l.resources("api", "spec.api.resources", api.Resources, profile.CPU, profile.Memory),
 		Pool: ClientPool{
 			Min: apiPoolMin, Max: apiPoolMax,
 			IdleMilliseconds:       poolIdleMilliseconds,
@@ -33,15 +36,25 @@ func resolveAPI(o *overrides, spec *v1alpha1.FediFlowClusterSpec, size profile) 
 			StatementMilliseconds:  statementMillis,
 		},
 	}
-	plan.HeapMiB = plan.Resources.Memory.Value()/mebibyte - nodeNativeMiB
+	memory := plan.Resources.Memory.Value() / mebibyte
+	plan.HeapMiB = memory - nodeNativeMiB
+	l.record("api.heap_mib", plan.HeapMiB, "memory %d MiB − %d MiB that Node holds beside the heap", memory, nodeNativeMiB)
+	plan.Threads = max(nodeThreads, plan.Resources.CPU.Value())
+	l.record("api.threads", plan.Threads, "one for each core of the request, and at least Node's default of %d", nodeThreads)
+	l.record("api.processes", 1, "one Node process a pod: the autoscaler adds pods")
+	l.record("api.pool_min", apiPoolMin, "kept open when idle, for each of the two pools (primary, replicas)")
+	l.record("api.pool_max", apiPoolMax, "for each of the two pools of a pod; the pooler shares server connections between pods")
+	l.record("api.pool_idle_ms", poolIdleMilliseconds, "idle connections above the minimum are closed")
+	l.record("api.pool_connection_ms", poolConnectionMillis, "longest wait for a connection, so that overload is seen and not hidden")
+	l.record("api.statement_ms", statementMillis, "longest statement of a request")
 	return plan
 }
 
-func resolveMigration(o *overrides, spec *v1alpha1.FediFlowClusterSpec) MigrationPlan {
+func resolveMigration(l *ledger, spec *v1alpha1.FediFlowClusterSpec) MigrationPlan {
 	preDeploy := orEmpty(orEmpty(spec.Migrations).PreDeploy)
 	if preDeploy.Command == nil {
 		return MigrationPlan{Command: []string{"node", "migrate.js", "up"}}
 	}
-	o.fields = append(o.fields, "spec.migrations.preDeploy.command")
+	l.overrides = append(l.overrides, "spec.migrations.preDeploy.command")
 	return MigrationPlan{Command: preDeploy.Command}
 }

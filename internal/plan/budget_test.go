@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 
@@ -10,8 +11,8 @@ import (
 func TestTheConnectionBudgetClosesAtEveryAutoscalersMaximum(t *testing.T) {
 	fragments := map[string]string{
 		"as the profile says":    "",
-		"the largest autoscaler": "api: {autoscaling: {maxReplicas: 1000}}",
-		"the most poolers":       "pooler: {replicas: 50}",
+		"the largest autoscaler": "api: {autoscaling: {maxReplicas: 1000}}\npooler: {resources: {memory: 408Mi}}",
+		"the most poolers":       "pooler: {replicas: 50}\ndatabase: {managed: {resources: {memory: 64Gi}}}",
 		"many cores":             "database: {managed: {resources: {cpu: 500}}}",
 		"one member":             "database: {managed: {instances: 1}}",
 		"two members":            "database: {managed: {instances: 2}}",
@@ -35,6 +36,9 @@ func budgetGaps(p Plan) []string {
 		if !holds {
 			gaps = append(gaps, gap)
 		}
+	}
+	for _, line := range p.Budget {
+		check(line.Used <= line.Available, fmt.Sprintf("%s: %d of %d", line.Name, line.Used, line.Available))
 	}
 	// The last pooler standing must take every API pod, and the one that looks at it.
 	clients := p.API.Autoscaling.MaxReplicas * p.API.Pool.Max
@@ -83,10 +87,10 @@ database: {managed: {instances: 3, resources: {cpu: 2, memory: 8Gi}}}
 pooler: {replicas: 1}
 redis: {managed: {queue: {resources: {memory: 1Gi}}, cache: {resources: {memory: 1Gi}}}}
 edge: {resources: {memory: 256Mi}, storage: {size: 100Gi}}`), testFacts)
-	// Two cores: 30 servers and 7 in reserve for each of two poolers, 23 others, in tens.
+	// Two cores: 30 servers and 7 in reserve for each of two poolers, twice while they roll, 23 others, in tens.
 	want := map[string]string{
-		"max_connections": "100", "shared_buffers": "2048MB", "effective_cache_size": "5734MB",
-		"work_mem": "20MB", "maintenance_work_mem": "512MB",
+		"max_connections": "180", "shared_buffers": "2048MB", "effective_cache_size": "5734MB",
+		"work_mem": "11MB", "maintenance_work_mem": "512MB",
 	}
 	for name, value := range want {
 		if got := p.Database.Managed.Parameters[name]; got != value {
@@ -110,8 +114,8 @@ func TestSafetyTrapsKnownByNameAreAvoided(t *testing.T) {
 		// The default of 5 s stalls promotions.
 		"wal_retrieve_retry_interval": "100",
 		// Disk full is expected: slots and WAL have caps.
-		"max_slot_wal_keep_size": "2GB",
-		"max_wal_size":           "1GB",
+		"max_slot_wal_keep_size": "2048MB",
+		"max_wal_size":           "1024MB",
 		"password_encryption":    "scram-sha-256",
 		// pg_rewind needs it.
 		"wal_log_hints": "on",

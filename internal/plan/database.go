@@ -3,15 +3,9 @@ package plan
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
-)
-
-// Connections beside those of the poolers.
-const (
-	replicationConnections = 10
-	operationsConnections  = 10
-	superuserConnections   = 3
 )
 
 // Database identity of the managed database.
@@ -28,12 +22,15 @@ const (
 
 // keepMembers never goes below the members that have a volume: which of them hold the newest data
 // only the engine knows, and a StatefulSet removes the highest ordinal, be it the leader.
-func keepMembers(wanted, existing int32) (replicas, kept int32) {
+func (l *ledger) keepMembers(name string, wanted, existing int32) (replicas, kept int32) {
 	replicas = max(wanted, existing)
+	if replicas > wanted {
+		l.amend(name, replicas, "%d members have a volume and are kept", existing)
+	}
 	return replicas, replicas - wanted
 }
 
-func resolveDatabase(o *overrides, name ClusterName, spec *v1alpha1.FediFlowClusterSpec, size profile, facts Facts) DatabasePlan {
+func resolveDatabase(l *ledger, name ClusterName, spec *v1alpha1.FediFlowClusterSpec, profile v1alpha1.StatefulProfile, facts Facts) DatabasePlan {
 	database := orEmpty(spec.Database)
 	if external := database.External; external != nil {
 		return DatabasePlan{External: &ExternalPlan{
@@ -47,17 +44,31 @@ func resolveDatabase(o *overrides, name ClusterName, spec *v1alpha1.FediFlowClus
 	const field = "spec.database.managed"
 	plan := &PostgresPlan{
 		Image:     facts.Images.Postgres,
-		Instances: pick(o, field+".instances", managed.Instances, size.postgres.replicas),
-		Storage:   o.storage(field+".storage", managed.Storage, size.postgres.storage),
-		Resources: o.resources(field+".resources", managed.Resources, size.postgres.workload),
+		Instances: pick(l, "postgres.replicas", field+".instances", managed.Instances, profile.Replicas),
+		Storage:   l.storage("postgres", field+".storage", managed.Storage, profile.Storage),
+		Resources: l.resources("postgres", field+".resources", managed.Resources, profile.CPU, profile.Memory),
 	}
-	plan.Instances, plan.Kept = keepMembers(plan.Instances, facts.Members[name.Component(Postgres)])
-	durability := v1alpha1.DurabilitySynchronous
-	if plan.Instances == 1 {
-		durability = v1alpha1.DurabilityAsynchronous
-	}
-	plan.Durability = pick(o, field+".durability", managed.Durability, durability)
+	plan.Instances, plan.Kept = l.keepMembers("postgres.replicas", plan.Instances, facts.Members[name.Component(Postgres)])
+	plan.Durability = resolveDurability(l, spec.Profile.Durability, managed.Durability, plan.Instances)
 	return DatabasePlan{Managed: plan}
+}
+
+func resolveDurability(l *ledger, intended, explicit *v1alpha1.Durability, instances int32) v1alpha1.Durability {
+	const name = "postgres.durability"
+	switch {
+	case explicit != nil:
+		l.overrides = append(l.overrides, "spec.database.managed.durability")
+		l.record(name, *explicit, "set by spec.database.managed.durability")
+		return *explicit
+	case intended != nil:
+		l.record(name, *intended, "set by spec.profile.durability")
+		return *intended
+	case instances == 1:
+		l.record(name, v1alpha1.DurabilityAsynchronous, "there is no standby")
+		return v1alpha1.DurabilityAsynchronous
+	}
+	l.record(name, v1alpha1.DurabilitySynchronous, "there is a standby to have every acknowledged write")
+	return v1alpha1.DurabilitySynchronous
 }
 
 func orDefault[T any](explicit *T, value T) T {
@@ -78,60 +89,47 @@ func accesses(database DatabasePlan) []Access {
 // ReadAccess is the pooler that reads go through.
 func (p *PoolerPlan) ReadAccess() Access { return p.Accesses[len(p.Accesses)-1] }
 
-func resolvePooler(o *overrides, spec *v1alpha1.FediFlowClusterSpec, size profile, facts Facts) PoolerPlan {
+func resolvePooler(l *ledger, spec *v1alpha1.FediFlowClusterSpec, profile v1alpha1.WorkloadProfile, facts Facts) PoolerPlan {
 	pooler := orEmpty(spec.Pooler)
 	return PoolerPlan{
 		Image:     facts.Images.PgBouncer,
-		Replicas:  pick(o, "spec.pooler.replicas", pooler.Replicas, size.pooler.replicas),
-		Resources: o.resources("spec.pooler.resources", pooler.Resources, size.pooler),
+		Replicas:  pick(l, "pooler.replicas", "spec.pooler.replicas", pooler.Replicas, profile.Replicas),
+		Resources: l.resources("pooler", "spec.pooler.resources", pooler.Resources, profile.CPU, profile.Memory),
 	}
 }
 
-// closeConnectionBudget makes the connections add up with every API pod there may be:
-// application pools ≤ pooler clients, and pooler servers + direct + reserved ≤ max_connections.
-func (p *Plan) closeConnectionBudget() {
-	clients := p.API.Autoscaling.MaxReplicas * p.API.Pool.Max
-	// Any one pooler pod must be able to serve every client while its siblings roll.
-	p.Pooler.MaxClients = roundUp(clients+operationsConnections, 100)
-	managed := p.Database.Managed
-	if managed == nil {
-		p.Pooler.PoolSize, p.Pooler.ReserveSize = 20, 5
-		return
-	}
-	p.Pooler.PoolSize, p.Pooler.ReserveSize = poolSizes(managed.Resources)
-	// After a failover, sessions of both poolers can meet on one member.
-	var servers int32
-	for range p.Pooler.Accesses {
-		servers += p.Pooler.Replicas * (p.Pooler.PoolSize + p.Pooler.ReserveSize)
-	}
-	managed.MaxConnections = roundUp(servers+replicationConnections+operationsConnections+superuserConnections, 10)
-	managed.Parameters = postgresParameters(managed)
-}
-
-// poolSizes: a transaction pool a few times as wide as the processor keeps it busy; wider only queues.
-func poolSizes(r Resources) (size, reserve int32) {
-	cores := min(r.CPU.Value(), 128) // Value rounds up
-	size = 10 + 10*int32(cores)      //nolint:gosec // at most 128
-	return size, size / 4
-}
-
-func roundUp(value, step int32) int32 { return (value + step - 1) / step * step }
-
-// postgresParameters derives memory settings from the memory limit.
+// resolveParameters derives PostgreSQL's settings from memory, volume and the connection budget.
 // Source of the formulas: the PostgreSQL documentation's resource chapter and common practice.
-func postgresParameters(p *PostgresPlan) map[string]string {
-	memory := p.Resources.Memory.Value() / mebibyte
-	shared := memory / 4
-	parameters := map[string]string{
-		"shared_buffers":       megabytes(shared),
-		"effective_cache_size": megabytes(memory * 7 / 10),
-		"work_mem":             megabytes(max(4, (memory-shared)/int64(3*p.MaxConnections))),
-		"maintenance_work_mem": megabytes(min(memory/16, 2048)),
-		"max_connections":      fmt.Sprint(p.MaxConnections),
+func resolveParameters(l *ledger, p *PostgresPlan) map[string]string {
+	memory, volume := p.Resources.Memory.Value()/mebibyte, p.Storage.Size.Value()/mebibyte
+	shared := sharedBuffers(memory)
+	parameters := map[string]string{}
+	set := func(name, value, format string, arguments ...any) {
+		parameters[name] = value
+		l.record("postgres."+name, value, format, arguments...)
 	}
+	set("shared_buffers", megabytes(shared), "a quarter of the memory of %d MiB", memory)
+	set("effective_cache_size", megabytes(memory*7/10), "70 %% of the memory: what the page cache is expected to hold")
+	set("work_mem", megabytes(max(4, (memory-shared)/int64(3*p.MaxConnections))),
+		"(memory %d − shared_buffers %d) / (3 × max_connections %d), and at least 4 MiB", memory, shared, p.MaxConnections)
+	set("maintenance_work_mem", megabytes(min(memory/16, 2048)), "a sixteenth of the memory, and at most 2 GiB")
+	set("max_wal_size", megabytes(between(volume/10, 256, 16<<10)),
+		"a tenth of the volume of %d MiB, from 256 MiB to 16 GiB: fewer checkpoints", volume)
+	set("min_wal_size", megabytes(between(volume/40, 80, 4<<10)), "a quarter of max_wal_size, recycled and not deleted")
+	set("wal_keep_size", megabytes(between(volume/40, 64, 1<<10)), "for a standby that was away for moments")
+	set("max_slot_wal_keep_size", megabytes(between(volume/5, 256, 64<<10)), "a fifth of the volume: a lost standby must not fill the disk")
+	set("autovacuum_vacuum_cost_limit", fmt.Sprint(between(200*p.Resources.CPU.Value(), 200, 2000)),
+		"200 for each core: vacuum keeps up with the writes the cores allow")
 	maps.Copy(parameters, fixedParameters)
+	for _, name := range slices.Sorted(maps.Keys(fixedParameters)) {
+		l.record("postgres."+name, fixedParameters[name], "the same for every size")
+	}
 	return parameters
 }
+
+func sharedBuffers(memoryMiB int64) int64 { return memoryMiB / 4 }
+
+func between(value, least, most int64) int64 { return max(least, min(value, most)) }
 
 func megabytes(value int64) string { return fmt.Sprintf("%dMB", value) }
 
@@ -143,9 +141,7 @@ var fixedParameters = map[string]string{
 	"log_lock_waits":                      "on",
 	"log_min_duration_statement":          "1000",
 	"max_replication_slots":               "16",
-	"max_slot_wal_keep_size":              "2GB",
 	"max_wal_senders":                     "16",
-	"max_wal_size":                        "1GB",
 	"password_encryption":                 "scram-sha-256",
 	"pg_stat_statements.max":              "1000",
 	"random_page_cost":                    "1.1",
@@ -156,7 +152,6 @@ var fixedParameters = map[string]string{
 	"tcp_user_timeout":                    "20000",
 	"track_io_timing":                     "on",
 	"wal_compression":                     "on",
-	"wal_keep_size":                       "256MB",
 	"wal_log_hints":                       "on",
 	"wal_receiver_timeout":                "10000",
 	"wal_sender_timeout":                  "10000",

@@ -12,6 +12,7 @@ import (
 var testFacts = Facts{
 	Images:         Images{Postgres: "postgres:1", PgBouncer: "pgbouncer:1", Valkey: "valkey:1", Edge: "edge:1"},
 	Regions:        []string{"eu-west", "us-east"},
+	Zones:          []string{"a", "b", "c"},
 	StorageClasses: []string{"fast", "slow"},
 }
 

@@ -63,10 +63,10 @@ func (c ClusterName) RedisCredentials() string { return c.Component(Redis) + "-c
 // EdgeRegion is the StatefulSet and Service of a region.
 func (c ClusterName) EdgeRegion(region string) string { return c.Component(Edge) + "-" + region }
 
-// EdgeRegionMembers is the headless Service that names the pods of a region. Region names cannot
-// start with a hyphen, so no region is called this.
+// EdgeRegionMembers is the headless Service that names the pods of a region. Whatever regions are
+// called, it is no region's own name.
 func (c ClusterName) EdgeRegionMembers(region string) string {
-	return c.EdgeRegion(region) + "-members"
+	return c.Component(Edge) + "s-" + region
 }
 
 // AppSecrets is the Secret with the application's own secrets.
@@ -106,6 +106,7 @@ const (
 	LabelPartOf    = "app.kubernetes.io/part-of"
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	LabelRegion    = "topology.kubernetes.io/region"
+	LabelZone      = "topology.kubernetes.io/zone"
 	// LabelRole is set by Patroni on database pods.
 	LabelRole = "fediflow.io/role"
 	// LabelStore tells the pods of one Redis store from the others.
@@ -114,6 +115,14 @@ const (
 	LabelAccess = "fediflow.io/access"
 	// LabelEdgeRegion tells the edge pods of one region from the others.
 	LabelEdgeRegion = "fediflow.io/edge-region"
+	// AnnotationTemplateHash changes with everything of a pod template but CPU and memory.
+	AnnotationTemplateHash = "fediflow.io/template-hash"
+	// AnnotationResize on a StatefulSet says how its pods follow a change of CPU and memory.
+	AnnotationResize    = "fediflow.io/resize"
+	ResizeInPlace       = "in-place"
+	ResizeByReplacement = "replace"
+	// AnnotationTuning holds the settings that a running Redis store was last told.
+	AnnotationTuning = "fediflow.io/tuning"
 	// AnnotationConfigHash rolls pods when a file they read only at start changes.
 	AnnotationConfigHash = "fediflow.io/config-hash"
 

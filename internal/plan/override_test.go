@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -73,8 +72,8 @@ var explicitFields = []explicitField{
 		func(p Plan) any { return p.Database.Managed.Resources.Memory }, "777Mi",
 	},
 	{
-		"spec.pooler.replicas", "pooler: {replicas: 7}",
-		func(p Plan) any { return p.Pooler.Replicas }, "7",
+		"spec.pooler.replicas", "pooler: {replicas: 4}",
+		func(p Plan) any { return p.Pooler.Replicas }, "4",
 	},
 	{
 		"spec.pooler.resources.cpu", "pooler: {resources: {cpu: 333m}}",
@@ -149,6 +148,8 @@ var explicitFields = []explicitField{
 // notFigures are fields that replace nothing that a profile derives.
 var notFigures = []string{
 	"spec.domain", "spec.image", "spec.imagePullSecrets", "spec.imagePullSecrets[us-east].name", "spec.profile.size",
+	"spec.profile.activeUsers", "spec.profile.ref", "spec.profile.availability", "spec.profile.durability",
+	"spec.profile.ceiling.cpu", "spec.profile.ceiling.memory",
 	"spec.edge.regions[us-east].name",
 	"spec.database.external.host", "spec.database.external.port", "spec.database.external.database",
 	"spec.database.external.credentialsSecret.name",
@@ -168,14 +169,6 @@ func TestAnExplicitFieldWinsOverEverySizeAndIsListed(t *testing.T) {
 			}
 		})
 	}
-}
-
-// text reads quantities and plain values alike.
-func text(value any) string {
-	if quantity, ok := value.(resource.Quantity); ok {
-		return quantity.String()
-	}
-	return fmt.Sprint(value)
 }
 
 func TestEveryFieldOfTheSpecIsKnownToTheseTests(t *testing.T) {

@@ -23,6 +23,18 @@ type Plan struct {
 	Pooler    PoolerPlan
 	Redis     RedisPlan
 	Edge      EdgePlan
+	// Resize is how pods that hold state or a warm cache follow a change of CPU and memory.
+	Resize string
+	// Zonal plans put members in different zones, others on different nodes.
+	Zonal bool
+	// Profile is where the figures come from, for people; Base are those figures.
+	Profile string
+	Base    v1alpha1.PerformanceProfileSpec
+	// Figures are all numbers with their reasons, in the order in which they were derived.
+	Figures []Figure
+	Budget  []BudgetLine
+	// Clamped says which figures were cut down, and why.
+	Clamped []string
 	// Overrides lists the spec fields that replaced a figure of the profile, sorted.
 	Overrides []string
 }
@@ -34,6 +46,17 @@ type Facts struct {
 	Regions []string
 	// StorageClasses are the names of all StorageClasses, sorted.
 	StorageClasses []string
+	// ReplaceToResize is set where Kubernetes cannot resize pods in place (before 1.35).
+	ReplaceToResize bool
+	// Zones are the values of the node label topology.kubernetes.io/zone, sorted.
+	Zones []string
+	// Nodes are what pods can be put on; empty where it is not known.
+	Nodes []Node
+	// Quotas and limits of the cluster's namespace.
+	Quotas []Quota
+	Limits []Limit
+	// Profile are the figures of the PerformanceProfile that the spec refers to, nil where there is none.
+	Profile *v1alpha1.PerformanceProfileSpec
 	// Members counts the members of each StatefulSet of this cluster that have a volume.
 	Members map[string]int32
 }
@@ -80,6 +103,8 @@ type APIPlan struct {
 	Resources   Resources
 	// HeapMiB bounds the JavaScript heap.
 	HeapMiB int64
+	// Threads of Node's own pool, for file system and cryptography.
+	Threads int64
 	Pool    ClientPool
 }
 
@@ -153,6 +178,7 @@ type StorePlan struct {
 	Resources Resources
 	// MaxMemoryBytes bounds the data set.
 	MaxMemoryBytes int64
+	MaxClients     int32
 	// Storage is nil for a store without a disk.
 	Storage *Storage
 }
@@ -173,6 +199,8 @@ type EdgePlan struct {
 	Storage     Storage
 	// Workers are nginx's processes.
 	Workers int64
+	// WorkerConnections and OpenFiles are for each worker.
+	WorkerConnections, OpenFiles int32
 	// CacheBytes bounds the cache on disk; KeysZoneMiB is its index in memory.
 	CacheBytes  int64
 	KeysZoneMiB int64

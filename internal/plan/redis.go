@@ -1,6 +1,10 @@
 package plan
 
-import "github.com/fediflow/fediflow-operator/api/v1alpha1"
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/fediflow/fediflow-operator/api/v1alpha1"
+)
 
 // Ports of the Redis stores and their Sentinels.
 const (
@@ -8,46 +12,59 @@ const (
 	SentinelPort int32 = 26379
 )
 
-func resolveRedis(o *overrides, name ClusterName, spec *v1alpha1.FediFlowClusterSpec, size profile, facts Facts) RedisPlan {
+// clientsPerPod are the connections that one application pod holds to one store: commands, and one
+// that waits for messages.
+const clientsPerPod = 4
+
+func resolveRedis(l *ledger, name ClusterName, spec *v1alpha1.FediFlowClusterSpec, profile v1alpha1.PerformanceProfileSpec, facts Facts) RedisPlan {
 	managed := orEmpty(orEmpty(spec.Redis).Managed)
-	watchers, _ := keepMembers(size.sentinel.replicas, facts.Members[name.RedisSentinel()])
+	queue := resolveQueue(l, name, orEmpty(managed.Queue), profile.Queue, facts)
+	l.record("redis.sentinel.replicas", profile.Sentinel.Replicas, "%s", l.source)
+	watchers, _ := l.keepMembers("redis.sentinel.replicas", profile.Sentinel.Replicas, facts.Members[name.RedisSentinel()])
 	sentinels := SentinelPlan{
 		Replicas:  watchers,
 		Quorum:    watchers/2 + 1,
-		Resources: o.resources("", nil, size.sentinel.workload),
-		Storage:   o.storage("", nil, size.sentinel.storage),
+		Resources: l.resources("redis.sentinel", "", nil, profile.Sentinel.CPU, profile.Sentinel.Memory),
+		Storage:   l.storage("redis.sentinel", "", nil, profile.Sentinel.Storage),
 	}
-	queue := resolveQueue(o, orEmpty(managed.Queue), size)
-	queue.Replicas, queue.Kept = keepMembers(queue.Replicas, facts.Members[name.RedisStore(Queue)])
 	sentinels.Storage.ClassName = queue.Storage.ClassName
+	l.record("redis.sentinel.quorum", sentinels.Quorum, "a majority of %d", watchers)
 	return RedisPlan{
 		Image:     facts.Images.Valkey,
-		Stores:    []StorePlan{queue, resolveCache(o, orEmpty(managed.Cache), size)},
+		Stores:    []StorePlan{queue, resolveCache(l, orEmpty(managed.Cache), profile.Cache)},
 		Sentinels: sentinels,
 	}
 }
 
-func resolveQueue(o *overrides, queue *v1alpha1.RedisQueueSpec, size profile) StorePlan {
+func resolveQueue(l *ledger, name ClusterName, queue *v1alpha1.RedisQueueSpec, profile v1alpha1.StatefulProfile, facts Facts) StorePlan {
 	const field = "spec.redis.managed.queue"
-	storage := o.storage(field+".storage", queue.Storage, size.queue.storage)
+	storage := l.storage("redis.queue", field+".storage", queue.Storage, profile.Storage)
 	store := StorePlan{
 		Name:      Queue,
-		Replicas:  pick(o, field+".replicas", queue.Replicas, size.queue.replicas),
-		Resources: o.resources(field+".resources", queue.Resources, size.queue.workload),
+		Replicas:  pick(l, "redis.queue.replicas", field+".replicas", queue.Replicas, profile.Replicas),
+		Resources: l.resources("redis.queue", field+".resources", queue.Resources, profile.CPU, profile.Memory),
 		Storage:   &storage,
 	}
-	// Rewriting the append-only file forks: half of the memory is for copied pages.
+	store.Replicas, store.Kept = l.keepMembers("redis.queue.replicas", store.Replicas, facts.Members[name.RedisStore(Queue)])
 	store.MaxMemoryBytes = store.Resources.Memory.Value() / 2
+	l.record("redis.queue.maxmemory", mib(store.MaxMemoryBytes),
+		"half of the memory: rewriting the append-only file forks and copies pages")
+	l.record("redis.queue.maxmemory_policy", "noeviction", "what is lost here is not delivered: a full queue refuses writes")
 	return store
 }
 
-func resolveCache(o *overrides, cache *v1alpha1.RedisCacheSpec, size profile) StorePlan {
+func resolveCache(l *ledger, cache *v1alpha1.RedisCacheSpec, profile v1alpha1.WorkloadProfile) StorePlan {
 	const field = "spec.redis.managed.cache"
 	store := StorePlan{
 		Name:      Cache,
-		Replicas:  pick(o, field+".replicas", cache.Replicas, size.cache.replicas),
-		Resources: o.resources(field+".resources", cache.Resources, size.cache),
+		Replicas:  pick(l, "redis.cache.replicas", field+".replicas", cache.Replicas, profile.Replicas),
+		Resources: l.resources("redis.cache", field+".resources", cache.Resources, profile.CPU, profile.Memory),
 	}
 	store.MaxMemoryBytes = store.Resources.Memory.Value() * 3 / 4
+	l.record("redis.cache.maxmemory", mib(store.MaxMemoryBytes),
+		"three quarters of the memory: nothing is written to disk, so nothing forks")
+	l.record("redis.cache.maxmemory_policy", "allkeys-lfu", "what is used least is dropped first")
 	return store
 }
+
+func mib(bytes int64) resource.Quantity { return *resource.NewQuantity(bytes, resource.BinarySI) }

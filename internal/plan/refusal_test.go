@@ -63,6 +63,34 @@ func TestAPlanThatCannotRunIsRefusedWithWhatToWrite(t *testing.T) {
 			`api: {resources: {cpu: "0"}}`, v1alpha1.ReasonInvalidSpec,
 			[]string{"spec.api.resources.cpu 0 is not a positive number of cores: use for example 100m"},
 		},
+		"a database volume of no size": {
+			`database: {managed: {storage: {size: "0"}}}`, v1alpha1.ReasonInvalidSpec,
+			[]string{"spec.database.managed.storage.size 0 is not a positive number of bytes: use for example 1Gi"},
+		},
+		"a queue volume of less than that": {
+			"redis: {managed: {queue: {storage: {size: -5Gi}}}}", v1alpha1.ReasonInvalidSpec,
+			[]string{"spec.redis.managed.queue.storage.size -5Gi is not a positive number of bytes: use for example 1Gi"},
+		},
+		"an edge volume of no size": {
+			`edge: {storage: {size: "0"}}`, v1alpha1.ReasonInvalidSpec,
+			[]string{"spec.edge.storage.size 0 is not a positive number of bytes: use for example 1Gi"},
+		},
+		"more clients than a pooler has memory for": {
+			"api: {autoscaling: {maxReplicas: 1000}}", v1alpha1.ReasonInvalidSpec,
+			[]string{"spec.pooler.resources.memory 64 MiB is too small for 25100 clients: use 408Mi or more, or lower spec.api.autoscaling.maxReplicas"},
+		},
+		"more connections than the database has memory for": {
+			"pooler: {replicas: 50}", v1alpha1.ReasonInvalidSpec,
+			[]string{"spec.database.managed.resources.memory 512 MiB is too small for the 780 connections of 50 pooler pods: use 3120Mi or more, or lower spec.pooler.replicas"},
+		},
+		"a ceiling that is too low": {
+			"profile: {size: Small, ceiling: {cpu: 1}}", v1alpha1.ReasonInvalidSpec,
+			[]string{"spec.profile.ceiling", "raise it to cpu 1730m and memory", "or choose a smaller profile"},
+		},
+		"a profile that does not exist": {
+			"profile: {size: \"\", ref: tiny}", v1alpha1.ReasonProfileNotFound,
+			[]string{"spec.profile.ref: there is no PerformanceProfile tiny", "use size or activeUsers", "stays as it is"},
+		},
 		"a region without nodes": {
 			"edge: {regions: [{name: us-east}, {name: mars}]}", v1alpha1.ReasonRegionNotFound,
 			[]string{"spec.edge.regions", "topology.kubernetes.io/region=mars", "label a node, or use one of [eu-west, us-east]"},
@@ -96,7 +124,7 @@ func TestAPlanThatCannotRunIsRefusedWithWhatToWrite(t *testing.T) {
 }
 
 func TestTheLeastMemoryIsEnough(t *testing.T) {
-	mustResolve(t, testCluster(t, v1alpha1.SizeXLarge, `
+	mustResolve(t, testCluster(t, v1alpha1.SizeDevelopment, `
 api: {resources: {memory: 320Mi}}
 database: {managed: {resources: {memory: 256Mi}}}
 pooler: {resources: {memory: 32Mi}}

@@ -19,31 +19,89 @@ const DefaultRegion = "default"
 // problem and the plan must not be used.
 func Resolve(cluster *v1alpha1.FediFlowCluster, facts Facts) (Plan, []Problem) {
 	spec := &cluster.Spec
-	size, known := profiles[spec.Profile.Size]
-	if !known {
-		return Plan{}, []Problem{{v1alpha1.ReasonInvalidSpec, fmt.Sprintf(
-			"spec.profile.size %q is unknown: use one of %s", spec.Profile.Size, sizeNames())}}
+	source, base, problem := figures(spec.Profile, facts)
+	if problem != nil {
+		return Plan{}, []Problem{*problem}
 	}
-	o := &overrides{}
+	l := &ledger{source: source}
+	base = available(base, spec.Profile.Availability)
 	p := Plan{
 		Namespace:   cluster.Namespace,
 		Name:        ClusterName(cluster.Name),
 		Domain:      spec.Domain,
 		Image:       spec.Image,
 		PullSecrets: secretNames(spec.ImagePullSecrets),
-		Migration:   resolveMigration(o, spec),
+		Zonal:       spec.Profile.Availability == v1alpha1.AvailabilityZonal,
+		Profile:     source,
+		Base:        base,
+		Migration:   resolveMigration(l, spec),
+		Resize:      ResizeInPlace,
 	}
-	p.API = resolveAPI(o, spec, size)
-	p.Database = resolveDatabase(o, p.Name, spec, size, facts)
-	p.Pooler = resolvePooler(o, spec, size, facts)
+	if facts.ReplaceToResize {
+		p.Resize = ResizeByReplacement
+	}
+	p.Database = resolveDatabase(l, p.Name, spec, base.Postgres, facts)
+	p.Redis = resolveRedis(l, p.Name, spec, base, facts)
+	p.Pooler = resolvePooler(l, spec, base.Pooler, facts)
 	p.Pooler.Accesses = accesses(p.Database)
-	p.Redis = resolveRedis(o, p.Name, spec, size, facts)
-	p.Edge = resolveEdge(o, spec, size, facts)
-	p.closeConnectionBudget()
-	slices.Sort(o.fields)
-	p.Overrides = o.fields
-	return p, slices.Concat(p.contradictions(), p.missing(facts))
+	p.Edge = resolveEdge(l, spec, base.Edge, facts)
+	p.API = resolveAPI(l, spec, base.API)
+	problems := p.contradictions()
+	problems = append(problems, p.fitCeiling(l, spec.Profile.Ceiling)...)
+	if len(problems) == 0 {
+		problems = p.closeBudget(l)
+	}
+	if managed := p.Database.Managed; managed != nil && len(problems) == 0 {
+		managed.Parameters = resolveParameters(l, managed)
+		managed.Parameters["max_connections"] = fmt.Sprint(managed.MaxConnections)
+	}
+	slices.Sort(l.overrides)
+	p.Overrides, p.Figures, p.Clamped = l.overrides, l.figures, l.clamped
+	return p, slices.Concat(problems, p.missing(facts))
 }
+
+// figures are what the profile stands for, and where they come from in words.
+func figures(profile v1alpha1.ProfileSpec, facts Facts) (string, v1alpha1.PerformanceProfileSpec, *Problem) {
+	switch {
+	case profile.ActiveUsers != nil:
+		return fmt.Sprintf("%d active users", *profile.ActiveUsers), ForUsers(int64(*profile.ActiveUsers)), nil
+	case profile.Ref != "":
+		if facts.Profile == nil {
+			return "", v1alpha1.PerformanceProfileSpec{}, &Problem{v1alpha1.ReasonProfileNotFound, fmt.Sprintf(
+				"spec.profile.ref: there is no PerformanceProfile %s: create it, or use size or activeUsers; "+
+					"until then everything stays as it is",
+				profile.Ref)}
+		}
+		return "PerformanceProfile " + profile.Ref, *facts.Profile.DeepCopy(), nil
+	}
+	base, known := BuiltIn(profile.Size)
+	if !known {
+		return "", base, &Problem{v1alpha1.ReasonInvalidSpec, fmt.Sprintf(
+			"spec.profile.size %q is unknown: use one of %s", profile.Size, sizeNames())}
+	}
+	return "size " + string(profile.Size), base, nil
+}
+
+// available changes how many there are of everything, as far as that is intended.
+func available(base v1alpha1.PerformanceProfileSpec, intent v1alpha1.Availability) v1alpha1.PerformanceProfileSpec {
+	members := []*int32{&base.Postgres.Replicas, &base.Queue.Replicas, &base.Sentinel.Replicas}
+	servers := []*int32{&base.Pooler.Replicas, &base.Cache.Replicas, &base.Edge.Replicas, &base.API.MinReplicas}
+	switch intent {
+	case v1alpha1.AvailabilitySingle:
+		for _, replicas := range slices.Concat(members, servers) {
+			*replicas = 1
+		}
+	case v1alpha1.AvailabilityZonal:
+		for _, replicas := range append(members, &base.Pooler.Replicas, &base.API.MinReplicas) {
+			*replicas = max(*replicas, zonesForAvailability)
+		}
+		base.API.MaxReplicas = max(base.API.MaxReplicas, base.API.MinReplicas)
+	}
+	return base
+}
+
+// zonesForAvailability is the fewest zones of which one may be lost and a majority stays.
+const zonesForAvailability = 3
 
 // contradictions are problems of the spec with itself that single-field validation cannot see.
 func (p *Plan) contradictions() []Problem {
@@ -60,7 +118,7 @@ func (p *Plan) contradictions() []Problem {
 	return append(problems, p.tooSmall()...)
 }
 
-// tooSmall are memory figures with which the programs would not start.
+// tooSmall are figures with which the programs would not start.
 func (p *Plan) tooSmall() []Problem {
 	var problems []Problem
 	check := func(field string, r Resources, floor string) {
@@ -74,21 +132,40 @@ func (p *Plan) tooSmall() []Problem {
 				"%s.cpu %s is not a positive number of cores: use for example 100m", field, r.CPU.String())})
 		}
 	}
+	checkStorage := func(field string, s Storage) {
+		if s.Size.Sign() <= 0 {
+			problems = append(problems, Problem{v1alpha1.ReasonInvalidSpec, fmt.Sprintf(
+				"%s %s is not a positive number of bytes: use for example 1Gi", field, s.Size.String())})
+		}
+	}
 	check("spec.api.resources", p.API.Resources, "320Mi")
 	if m := p.Database.Managed; m != nil {
 		check("spec.database.managed.resources", m.Resources, "256Mi")
+		checkStorage("spec.database.managed.storage.size", m.Storage)
 	}
 	check("spec.pooler.resources", p.Pooler.Resources, "32Mi")
 	for _, store := range p.Redis.Stores {
 		check("spec.redis.managed."+string(store.Name)+".resources", store.Resources, "32Mi")
+		if store.Storage != nil {
+			checkStorage("spec.redis.managed."+string(store.Name)+".storage.size", *store.Storage)
+		}
 	}
+	// Only a profile has figures of the Sentinels.
+	check(p.Profile+": spec.sentinel", p.Redis.Sentinels.Resources, "32Mi")
+	checkStorage(p.Profile+": spec.sentinel.storage", p.Redis.Sentinels.Storage)
 	check("spec.edge.resources", p.Edge.Resources, "64Mi")
+	checkStorage("spec.edge.storage.size", p.Edge.Storage)
 	return problems
 }
 
 // missing are problems of the spec with the Kubernetes cluster.
 func (p *Plan) missing(facts Facts) []Problem {
 	var problems []Problem
+	if p.Zonal && len(facts.Zones) < zonesForAvailability {
+		problems = append(problems, Problem{v1alpha1.ReasonInvalidSpec, fmt.Sprintf(
+			"spec.profile.availability Zonal needs nodes in %d zones, and there are [%s]: label nodes with %s, or leave availability out",
+			zonesForAvailability, strings.Join(facts.Zones, ", "), LabelZone)})
+	}
 	for _, region := range p.Edge.Regions {
 		if region.Pinned && !slices.Contains(facts.Regions, region.Name) {
 			problems = append(problems, Problem{v1alpha1.ReasonRegionNotFound, fmt.Sprintf(
@@ -121,7 +198,7 @@ func (p *Plan) storageClasses() map[string]string {
 }
 
 func sizeNames() string {
-	names := make([]string, 0, len(profiles))
+	names := make([]string, 0, len(anchors))
 	for _, size := range Sizes() {
 		names = append(names, string(size))
 	}

@@ -15,8 +15,8 @@ import (
 )
 
 func TestEverySizeIsCompleteByItself(t *testing.T) {
-	if len(Sizes()) != len(profiles) {
-		t.Fatalf("%d sizes are listed, %d have figures", len(Sizes()), len(profiles))
+	if len(Sizes()) != len(anchors) {
+		t.Fatalf("%d sizes are listed, %d have figures", len(Sizes()), len(anchors))
 	}
 	for _, size := range Sizes() {
 		t.Run(string(size), func(t *testing.T) {
@@ -42,6 +42,10 @@ func TestEveryFigureGrowsOrStaysFromSizeToSize(t *testing.T) {
 			t.Fatalf("only %d figures were found in a plan", len(small))
 		}
 		for _, name := range slices.Sorted(maps.Keys(small)) {
+			// More pooler pods share the connections that the database has memory for.
+			if name == "plan.Pooler.PoolSize" || name == "plan.Pooler.ReserveSize" {
+				continue
+			}
 			if value, found := large[name]; !found || value < small[name] {
 				t.Errorf("%s: %v in %s, %v in %s", name, small[name], sizes[i-1], large[name], sizes[i])
 			}

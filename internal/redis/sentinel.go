@@ -76,3 +76,24 @@ func (s *Sentinels) ask(ctx context.Context, question func(context.Context, *red
 	}
 	return failure
 }
+
+// Configure changes settings of a running store: names and values in turn.
+func Configure(ctx context.Context, ip, password string, settings []string) error {
+	client := redis.NewClient(&redis.Options{
+		Addr:        net.JoinHostPort(ip, strconv.Itoa(int(plan.RedisPort))),
+		Password:    password,
+		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout,
+		MaxRetries: -1, PoolSize: 1,
+	})
+	arguments := []any{"CONFIG", "SET"}
+	for _, setting := range settings {
+		arguments = append(arguments, setting)
+	}
+	bounded, cancel := context.WithTimeout(ctx, 2*timeout)
+	defer cancel()
+	err := client.Do(bounded, arguments...).Err()
+	if err = errors.Join(err, client.Close()); err != nil {
+		return fmt.Errorf("change settings of the store at %s: %w", ip, err)
+	}
+	return nil
+}

@@ -23,10 +23,14 @@ type Pass struct {
 	Problems []plan.Problem
 	// Unsettled says why what was seen cannot be what the spec asks for; it is empty where it can.
 	Unsettled string
-	Plan      *plan.Plan
-	Healths   []component.Health
-	Database  *v1alpha1.DatabaseStatus
-	Redis     []v1alpha1.RedisStoreStatus
+	// Failure is the error after which the pass is tried again; it is empty where there was none.
+	Failure string
+	Plan    *plan.Plan
+	// Shortfalls are what nodes and quotas lack for the plan.
+	Shortfalls []string
+	Healths    []component.Health
+	Database   *v1alpha1.DatabaseStatus
+	Redis      []v1alpha1.RedisStoreStatus
 }
 
 // New is the status of a cluster after a pass. What the pass did not find out stays as it was.
@@ -35,6 +39,7 @@ func New(old v1alpha1.FediFlowClusterStatus, pass Pass) v1alpha1.FediFlowCluster
 	status.ObservedGeneration = pass.Generation
 	if pass.Plan != nil {
 		status.Plan = planStatus(*pass.Plan)
+		meta.SetStatusCondition(&status.Conditions, schedulable(pass))
 	}
 	if len(pass.Healths) > 0 {
 		status.Database, status.Redis = pass.Database, pass.Redis
@@ -56,6 +61,19 @@ type verdict struct {
 }
 
 func judge(pass Pass) verdict {
+	v := judgeSeen(pass)
+	switch {
+	case pass.Failure == "":
+	case v.ready:
+		v = verdict{reason: v1alpha1.ReasonProgressing, message: pass.Failure}
+	default:
+		v.message += "; " + pass.Failure
+	}
+	return v
+}
+
+// judgeSeen judges what the pass saw, whether it came to its end or not.
+func judgeSeen(pass Pass) verdict {
 	if len(pass.Problems) > 0 {
 		var messages []string
 		for _, problem := range pass.Problems {
@@ -75,7 +93,7 @@ func judge(pass Pass) verdict {
 			first = health
 		}
 	}
-	if first == nil && pass.Unsettled != "" {
+	if first == nil && pass.Unsettled != "" && pass.Failure == "" {
 		return verdict{reason: v1alpha1.ReasonProgressing, message: pass.Unsettled}
 	}
 	if first == nil {
@@ -112,6 +130,19 @@ func setConditions(status *v1alpha1.FediFlowClusterStatus, pass Pass) {
 	setOrRemove(v1alpha1.ConditionReconciling, !v.ready && !v.stalled)
 }
 
+// schedulable says whether nodes and quotas have room for the plan.
+func schedulable(pass Pass) metav1.Condition {
+	condition := metav1.Condition{
+		Type: v1alpha1.ConditionSchedulable, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonFits,
+		Message: "nodes and quotas have room for the plan at its minimum", ObservedGeneration: pass.Generation,
+	}
+	if len(pass.Shortfalls) > 0 {
+		condition.Status, condition.Reason = metav1.ConditionFalse, v1alpha1.ReasonInsufficientCapacity
+		condition.Message = strings.Join(pass.Shortfalls, "; ")
+	}
+	return condition
+}
+
 // ratio is ready/desired over all parts of a component.
 func ratio(healths []component.Health, name string) string {
 	var ready, desired int32
@@ -125,7 +156,10 @@ func ratio(healths []component.Health, name string) string {
 }
 
 func planStatus(p plan.Plan) *v1alpha1.PlanStatus {
-	status := &v1alpha1.PlanStatus{Overrides: p.Overrides}
+	least, most := totals(p.Minimum()), totals(p.Maximum())
+	status := &v1alpha1.PlanStatus{
+		Profile: p.Profile, Overrides: p.Overrides, Clamped: p.Clamped, Minimum: &least, Maximum: &most,
+	}
 	for _, row := range p.Rows() {
 		figures := v1alpha1.PlanComponent{
 			Name: row.Name, Replicas: row.Replicas, MaxReplicas: row.MaxReplicas,
@@ -136,5 +170,12 @@ func planStatus(p plan.Plan) *v1alpha1.PlanStatus {
 		}
 		status.Components = append(status.Components, figures)
 	}
+	for _, line := range p.Budget {
+		status.Budget = append(status.Budget, v1alpha1.BudgetLine{Name: line.Name, Used: line.Used, Available: line.Available})
+	}
 	return status
+}
+
+func totals(t plan.Totals) v1alpha1.ResourceTotals {
+	return v1alpha1.ResourceTotals{CPU: t.CPU.String(), Memory: t.Memory.String(), Storage: t.Storage.String()}
 }

@@ -115,9 +115,13 @@ func contractBreaches(status v1alpha1.FediFlowClusterStatus) []string {
 	check(!is(v1alpha1.ConditionStalled) || !is(v1alpha1.ConditionReconciling), "Stalled and Reconciling")
 	check(is(v1alpha1.ConditionReady) || is(v1alpha1.ConditionStalled) || is(v1alpha1.ConditionReconciling), "none of the three is true")
 	for _, c := range status.Conditions {
+		check(c.Reason != "" && !strings.Contains(c.Reason, " ") && c.Message != "", c.Type+" says nothing")
+		if c.Type == v1alpha1.ConditionSchedulable {
+			// It speaks of the last plan, which may be that of an older spec.
+			continue
+		}
 		check(c.Type == v1alpha1.ConditionReady || c.Status == metav1.ConditionTrue, c.Type+" is present but not True")
 		check(c.ObservedGeneration == status.ObservedGeneration, c.Type+" speaks of another generation")
-		check(c.Reason != "" && !strings.Contains(c.Reason, " ") && c.Message != "", c.Type+" says nothing")
 		check(current == nil || c.Reason == current.Reason, c.Type+" and Ready disagree")
 	}
 	check(status.ObservedGeneration <= generation, "the status is ahead of the spec")
@@ -137,6 +141,11 @@ func anyPass(t *rapid.T) Pass {
 		p.Healths = append(p.Healths, kind(rapid.SampledFrom([]string{"api", "edge-us", "postgres"}).Draw(t, "name")))
 	}
 	p.Unsettled = rapid.SampledFrom([]string{"", "2 objects were just changed"}).Draw(t, "unsettled")
+	p.Failure = rapid.SampledFrom([]string{"", "trying again: no route"}).Draw(t, "failure")
+	if rapid.Bool().Draw(t, "resolved") {
+		p.Plan = &plan.Plan{}
+		p.Shortfalls = rapid.SampledFrom([][]string{nil, {"no node has room"}}).Draw(t, "shortfalls")
+	}
 	return p
 }
 
@@ -184,6 +193,10 @@ func TestReadyNamesWhatComesFirstAndAHumanBeforeAll(t *testing.T) {
 	unsettled.Unsettled = "3 objects were just changed"
 	rolling := pass(progressing("api"))
 	rolling.Unsettled = unsettled.Unsettled
+	failing := func(p Pass) Pass {
+		p.Failure = "trying again: no route"
+		return p
+	}
 	tests := map[string]struct {
 		pass            Pass
 		reason, message string
@@ -193,6 +206,11 @@ func TestReadyNamesWhatComesFirstAndAHumanBeforeAll(t *testing.T) {
 		"nothing":                         {pass(ready("api")), v1alpha1.ReasonReady, "every component is ready"},
 		"what was seen is out of date":    {unsettled, v1alpha1.ReasonProgressing, "3 objects were just changed"},
 		"a part says more than the write": {rolling, v1alpha1.ReasonRollingOut, "api 2/3: api says RollingOut"},
+		"an error although all is ready":  {failing(pass(ready("api"))), v1alpha1.ReasonProgressing, "trying again: no route"},
+		"an error says more than a write": {failing(unsettled), v1alpha1.ReasonProgressing, "trying again: no route"},
+		"an error while a part rolls":     {failing(rolling), v1alpha1.ReasonRollingOut, "api 2/3: api says RollingOut; trying again: no route"},
+		"an error beside a failed part":   {failing(pass(failed("api"))), v1alpha1.ReasonImagePullFailed, "api 2/3: api says ImagePullFailed; trying again: no route"},
+		"an error beside a problem":       {failing(problems(plan.Problem{Reason: "InvalidSpec", Message: "a"})), "InvalidSpec", "a; trying again: no route"},
 		"a problem before any component": {
 			Pass{Problems: []plan.Problem{{Reason: "InvalidSpec", Message: "a"}, {Reason: "RegionNotFound", Message: "b"}, {Reason: "RegionNotFound", Message: "b"}}, Healths: []component.Health{failed("api")}},
 			"InvalidSpec", "a; b",
@@ -206,6 +224,29 @@ func TestReadyNamesWhatComesFirstAndAHumanBeforeAll(t *testing.T) {
 				t.Errorf("%s: %s", current.Reason, current.Message)
 			}
 		})
+	}
+}
+
+func TestSchedulableSaysWhatIsMissingAndDecidesNothingElse(t *testing.T) {
+	small := pass(ready("api"))
+	small.Plan, small.Shortfalls = &plan.Plan{}, []string{"no node has room", "ResourceQuota small allows less"}
+	status := New(fresh(), small)
+	current := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionSchedulable)
+	if current == nil || current.Status != metav1.ConditionFalse || current.Reason != v1alpha1.ReasonInsufficientCapacity ||
+		current.Message != "no node has room; ResourceQuota small allows less" {
+		t.Errorf("%+v", current)
+	}
+	if !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReady) {
+		t.Errorf("what runs is not ready: %+v", status.Conditions)
+	}
+	status = New(status, problems(plan.Problem{Reason: "InvalidSpec", Message: "m"}))
+	if meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionSchedulable) == nil {
+		t.Error("a pass without a plan forgot what was missing")
+	}
+	large := pass(ready("api"))
+	large.Plan = small.Plan
+	if status = New(status, large); !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionSchedulable) {
+		t.Errorf("%+v", status.Conditions)
 	}
 }
 

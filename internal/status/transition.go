@@ -17,10 +17,11 @@ type Event struct {
 func Transition(old, current v1alpha1.FediFlowClusterStatus) *Event {
 	before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionReady)
 	now := meta.FindStatusCondition(current.Conditions, v1alpha1.ConditionReady)
-	if now == nil || before != nil && before.Reason == now.Reason {
+	stalled := meta.IsStatusConditionTrue(current.Conditions, v1alpha1.ConditionStalled)
+	wasStalled := meta.IsStatusConditionTrue(old.Conditions, v1alpha1.ConditionStalled)
+	if now == nil || before != nil && before.Reason == now.Reason && stalled == wasStalled {
 		return nil
 	}
-	stalled := meta.IsStatusConditionTrue(current.Conditions, v1alpha1.ConditionStalled)
 	return &Event{Reason: now.Reason, Message: now.Message, Warning: stalled}
 }
 

@@ -37,11 +37,14 @@ func TestPlatform(t *testing.T) {
 		{"a larger size reaches every pod", testLargerSize},
 		{"edge", testEdge},
 		{"bad input stalls and heals, and the platform keeps running", testBadInput},
+		{"a plan that a quota has no room for is told", testCapacity},
+		{"CPU and memory change without a restart and without a failed request", testResize},
 		{"load makes the autoscaler scale up", testAutoscaling},
 		{"SIGKILL of the primary's postmaster loses no acknowledged write", testPostmasterKilled},
 		{"deletion of the primary's pod loses no acknowledged write", testPrimaryDeleted},
 		{"the database fails over while the operator is down", testOperatorDown},
 		{"partition of the primary's node loses no acknowledged write", testPartition},
+		{"a random walk of profiles ends where a fresh start begins", testProfileWalk},
 		{"deletion keeps the data, and a new cluster of the same name adopts it", testAdoption},
 	}
 	for _, step := range steps {
@@ -228,19 +231,7 @@ func testAutoscaling(t *testing.T, env *environment) {
 func testAdoption(t *testing.T, env *environment) {
 	path := env.post(t, env.tunnel(t, "us-east"), "This outlives its cluster")
 	before := env.kubectl(t, "get", "pvc", "-l", plan.LabelComponent+"=postgres", "-o", "jsonpath={.items[*].metadata.uid}")
-	cluster := env.cluster(t)
-	if err := env.client.Delete(t.Context(), cluster); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "gone", func() (bool, string) {
-		left := env.kubectl(t, "get", "deploy,sts,svc,cm,hpa,pdb,job,netpol,role,rolebinding,sa,pod",
-			"-l", plan.LabelCluster+"="+clusterName, "-o", "name")
-		// Patroni's state stays with the volumes.
-		for _, kept := range []string{names.PostgresConfig(), names.PostgresSync(), names.PostgresFailover()} {
-			left = strings.ReplaceAll(left, "service/"+kept+"\n", "")
-		}
-		return strings.TrimSpace(left) == "", "still there: " + strings.Join(strings.Fields(left), " ")
-	})
+	env.deleteCluster(t)
 	after := env.kubectl(t, "get", "pvc", "-l", plan.LabelComponent+"=postgres", "-o", "jsonpath={.items[*].metadata.uid}")
 	if before == "" || after != before {
 		t.Fatalf("volumes were %q and are %q", before, after)
@@ -253,4 +244,22 @@ func testAdoption(t *testing.T, env *environment) {
 	if !strings.Contains(note.body, "This outlives its cluster") {
 		t.Errorf("the note is %s", note.body)
 	}
+}
+
+// deleteCluster deletes the platform and waits until everything but its data is gone.
+func (e *environment) deleteCluster(t *testing.T) {
+	t.Helper()
+	cluster := e.cluster(t)
+	if err := e.client.Delete(t.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "gone", func() (bool, string) {
+		left := e.kubectl(t, "get", "deploy,sts,svc,cm,hpa,pdb,job,netpol,role,rolebinding,sa,pod",
+			"-l", plan.LabelCluster+"="+clusterName, "-o", "name")
+		// Patroni's state stays with the volumes.
+		for _, kept := range []string{names.PostgresConfig(), names.PostgresSync(), names.PostgresFailover()} {
+			left = strings.ReplaceAll(left, "service/"+kept+"\n", "")
+		}
+		return strings.TrimSpace(left) == "", "still there: " + strings.Join(strings.Fields(left), " ")
+	})
 }

@@ -18,8 +18,14 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=fediflow.io, Version=v1alpha1
 	case v1alpha1.SchemeGroupVersion.WithKind("APISpec"):
 		return &apiv1alpha1.APISpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AutoscaledProfile"):
+		return &apiv1alpha1.AutoscaledProfileApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AutoscalingSpec"):
 		return &apiv1alpha1.AutoscalingSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("BudgetLine"):
+		return &apiv1alpha1.BudgetLineApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CeilingSpec"):
+		return &apiv1alpha1.CeilingSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ComponentStatus"):
 		return &apiv1alpha1.ComponentStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DatabaseMemberStatus"):
@@ -48,6 +54,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.MigrationSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("MigrationsSpec"):
 		return &apiv1alpha1.MigrationsSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PerformanceProfile"):
+		return &apiv1alpha1.PerformanceProfileApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PerformanceProfileSpec"):
+		return &apiv1alpha1.PerformanceProfileSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PlanComponent"):
 		return &apiv1alpha1.PlanComponentApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PlanStatus"):
@@ -66,10 +76,16 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RedisStoreStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ResourceOverride"):
 		return &apiv1alpha1.ResourceOverrideApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ResourceTotals"):
+		return &apiv1alpha1.ResourceTotalsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretName"):
 		return &apiv1alpha1.SecretNameApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("StatefulProfile"):
+		return &apiv1alpha1.StatefulProfileApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("StorageSpec"):
 		return &apiv1alpha1.StorageSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WorkloadProfile"):
+		return &apiv1alpha1.WorkloadProfileApplyConfiguration{}
 
 	}
 	return nil

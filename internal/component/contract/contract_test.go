@@ -58,7 +58,7 @@ func documented(t *testing.T) map[string]map[string]variable {
 }
 
 // beside are variables that the document names outside of its tables.
-var beside = []string{"DATABASE_USER", "DATABASE_PASSWORD", "NODE_OPTIONS"}
+var beside = []string{"DATABASE_USER", "DATABASE_PASSWORD", "NODE_OPTIONS", "UV_THREADPOOL_SIZE"}
 
 // leftToTheApplication are documented variables whose default the operator keeps.
 var leftToTheApplication = []string{"FEDIFLOW_ADMIN_USER", "FEDIFLOW_ALLOW_PRIVATE_ADDRESS", "MIGRATE_WAIT_SECONDS"}

@@ -74,6 +74,7 @@ func statefulSet(p plan.Plan, region plan.EdgeRegionPlan, files map[string]strin
 	}
 	return acapps.StatefulSet(name, p.Namespace).
 		WithLabels(p.Name.Labels(plan.Edge)).
+		WithAnnotations(kube.ResizeAnnotations(p)).
 		WithSpec(acapps.StatefulSetSpec().
 			WithReplicas(region.Replicas).
 			WithServiceName(p.Name.EdgeRegionMembers(region.Name)).
@@ -84,10 +85,7 @@ func statefulSet(p plan.Plan, region plan.EdgeRegionPlan, files map[string]strin
 				WithWhenDeleted(appsv1.DeletePersistentVolumeClaimRetentionPolicyType).
 				WithWhenScaled(appsv1.DeletePersistentVolumeClaimRetentionPolicyType)).
 			WithSelector(kube.Selector(p, plan.Edge, regionLabels(region))).
-			WithTemplate(accore.PodTemplateSpec().
-				WithLabels(kube.Labels(p, plan.Edge, regionLabels(region))).
-				WithAnnotations(map[string]string{plan.AnnotationConfigHash: kube.HashMap(files)}).
-				WithSpec(spec)).
+			WithTemplate(kube.StatefulTemplate(kube.Labels(p, plan.Edge, regionLabels(region)), kube.HashMap(files), spec)).
 			WithVolumeClaimTemplates(kube.Claim(p, plan.Edge, "cache", p.Edge.Storage)))
 }
 

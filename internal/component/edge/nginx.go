@@ -13,14 +13,16 @@ import (
 func configuration(p plan.Plan, region plan.EdgeRegionPlan) string {
 	var text strings.Builder
 	err := nginx.Execute(&text, map[string]any{
-		"Upstream":    fmt.Sprintf("%s.%s.svc:%d", p.Name.Component(plan.API), p.Namespace, api.ServicePort),
-		"Domain":      p.Domain,
-		"Workers":     p.Edge.Workers,
-		"Region":      region.Name,
-		"KeysZoneMiB": p.Edge.KeysZoneMiB,
-		"CacheMiB":    p.Edge.CacheBytes >> 20,
-		"HTTPPort":    httpPort,
-		"StatusPort":  statusPort,
+		"Upstream":          fmt.Sprintf("%s.%s.svc:%d", p.Name.Component(plan.API), p.Namespace, api.ServicePort),
+		"Domain":            p.Domain,
+		"Workers":           p.Edge.Workers,
+		"WorkerConnections": p.Edge.WorkerConnections,
+		"OpenFiles":         p.Edge.OpenFiles,
+		"Region":            region.Name,
+		"KeysZoneMiB":       p.Edge.KeysZoneMiB,
+		"CacheMiB":          p.Edge.CacheBytes >> 20,
+		"HTTPPort":          httpPort,
+		"StatusPort":        statusPort,
 	})
 	if err != nil {
 		panic(fmt.Sprintf("execute constant template: %v", err))
@@ -35,12 +37,13 @@ load_module /usr/lib/nginx/modules/ngx_http_cache_purge_module.so;
 load_module /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so;
 
 worker_processes {{.Workers}};
+worker_rlimit_nofile {{.OpenFiles}};
 worker_shutdown_timeout 25s;
 pid /tmp/nginx.pid;
 error_log stderr warn;
 
 events {
-  worker_connections 8192;
+  worker_connections {{.WorkerConnections}};
   multi_accept on;
 }
 

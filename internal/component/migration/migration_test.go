@@ -63,7 +63,7 @@ func TestTheJobIsNamedByWhatTheMigrationDoes(t *testing.T) {
 		}
 	}
 	memory := resource.MustParse("2Gi")
-	replicas := int32(9)
+	replicas := int32(3)
 	for name, c := range map[string]struct {
 		change func(*v1alpha1.FediFlowClusterSpec)
 		again  bool

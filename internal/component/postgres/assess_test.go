@@ -25,8 +25,7 @@ func memberPod(name, status string) *corev1.Pod {
 	pod := &corev1.Pod{}
 	pod.Name = name
 	pod.Labels = plan.ClusterName("fediflow").Labels(plan.Postgres)
-	pod.Labels[appsv1.ControllerRevisionHashLabelKey] = "current"
-	pod.Annotations = map[string]string{"status": status}
+	pod.Annotations = map[string]string{"status": status, plan.AnnotationTemplateHash: "current"}
 	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	return pod
 }
@@ -42,7 +41,7 @@ func running(standbys string, pods ...*corev1.Pod) component.World {
 	leader.Annotations = map[string]string{"leader": "fediflow-postgres-0", "optime": "50331648"}
 	sync.Annotations = map[string]string{"leader": "fediflow-postgres-0", "sync_standby": standbys}
 	set := &appsv1.StatefulSet{}
-	set.Status.UpdateRevision = "current"
+	set.Spec.Template.Annotations = map[string]string{plan.AnnotationTemplateHash: "current"}
 	return component.World{Pods: pods, Objects: map[component.Key]runtime.Object{
 		{Kind: "Endpoints", Name: "fediflow-postgres"}:      leader,
 		{Kind: "Endpoints", Name: "fediflow-postgres-sync"}: sync,

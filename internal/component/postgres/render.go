@@ -95,16 +95,14 @@ func statefulSet(p plan.Plan, files map[string]string) *acapps.StatefulSetApplyC
 			kube.EmptyDir("run"), kube.EmptyDir("tmp"))
 	return acapps.StatefulSet(name, p.Namespace).
 		WithLabels(p.Name.Labels(plan.Postgres)).
+		WithAnnotations(kube.ResizeAnnotations(p)).
 		WithSpec(acapps.StatefulSetSpec().
 			WithReplicas(database.Instances).
 			WithServiceName(p.Name.PostgresMembers()).
 			WithPodManagementPolicy(appsv1.ParallelPodManagement).
 			WithUpdateStrategy(kube.OnDelete()).
 			WithSelector(kube.Selector(p, plan.Postgres, nil)).
-			WithTemplate(accore.PodTemplateSpec().
-				WithLabels(podLabels(p)).
-				WithAnnotations(map[string]string{plan.AnnotationConfigHash: restartHash(p, files)}).
-				WithSpec(spec)).
+			WithTemplate(kube.StatefulTemplate(podLabels(p), restartHash(p, files), spec)).
 			WithVolumeClaimTemplates(kube.Claim(p, plan.Postgres, component.DataVolume, database.Storage)))
 }
 

@@ -4,6 +4,7 @@ package redis
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -35,7 +36,7 @@ func render(p plan.Plan) component.Rendered {
 		objects = append(objects, component.Owned(
 			kube.ConfigMap(p, plan.Redis, name, files),
 			kube.Headless(p, plan.Redis, name, selector, kube.ServicePort("redis", plan.RedisPort)),
-			storeSet(p, store, files),
+			storeSet(p, store),
 			kube.DisruptionBudget(p, plan.Redis, name, kube.Selector(p, plan.Redis, storeLabels(string(store.Name)))),
 		)...)
 	}
@@ -61,8 +62,38 @@ func storeLabels(store string) map[string]string {
 
 // configuration is what the image's start script adds names, password and role to.
 func configuration(store plan.StorePlan) string {
+	lines := fixedConfiguration(store)
+	for _, setting := range Tuning(store) {
+		lines = append(lines, setting.Name+" "+setting.Value)
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// Setting is a setting of a store that CONFIG SET changes while it runs.
+type Setting struct{ Name, Value string }
+
+// Settings are settings in the order in which they are applied.
+type Settings []Setting
+
+func (s Settings) String() string {
+	words := make([]string, 0, len(s))
+	for _, setting := range s {
+		words = append(words, setting.Name+"="+setting.Value)
+	}
+	return strings.Join(words, " ")
+}
+
+// Tuning are the settings that follow a store's resources.
+func Tuning(store plan.StorePlan) Settings {
+	return Settings{
+		{"maxmemory", strconv.FormatInt(store.MaxMemoryBytes, 10)},
+		{"maxclients", strconv.Itoa(int(store.MaxClients))},
+	}
+}
+
+// fixedConfiguration are the lines that are read only at start.
+func fixedConfiguration(store plan.StorePlan) []string {
 	lines := []string{
-		fmt.Sprintf("maxmemory %d", store.MaxMemoryBytes),
 		"tcp-keepalive 30",
 		"repl-diskless-sync yes",
 		"repl-diskless-sync-delay 0",
@@ -79,15 +110,17 @@ func configuration(store plan.StorePlan) string {
 	} else {
 		lines = append(lines, "maxmemory-policy allkeys-lfu", "appendonly no", `save ""`)
 	}
-	return strings.Join(lines, "\n") + "\n"
+	return lines
 }
 
-func storeSet(p plan.Plan, store plan.StorePlan, files map[string]string) *acapps.StatefulSetApplyConfiguration {
+func storeSet(p plan.Plan, store plan.StorePlan) *acapps.StatefulSetApplyConfiguration {
 	name := p.Name.RedisStore(store.Name)
 	spec := podSpec(p, string(store.Name)).
 		WithContainers(storeContainer(p, store)).
 		WithVolumes(kube.ConfigMapVolume("config", name))
-	set := statefulSet(p, name, string(store.Name), store.Replicas, spec, files)
+	// A store is told its tuning while it runs: only the rest needs a restart.
+	set := statefulSet(p, name, string(store.Name), store.Replicas, spec, kube.Hash(fixedConfiguration(store)...))
+	set.Spec.Template.WithAnnotations(map[string]string{plan.AnnotationTuning: Tuning(store).String()})
 	if store.Storage != nil {
 		set.Spec.WithVolumeClaimTemplates(kube.Claim(p, plan.Redis, component.DataVolume, *store.Storage))
 	} else {
@@ -130,7 +163,7 @@ func sentinelSet(p plan.Plan) *acapps.StatefulSetApplyConfiguration {
 				kube.Env("DOWN_AFTER_MS", fmt.Sprint(downAfterSeconds*1000))).
 			WithReadinessProbe(probe.Exec("/usr/local/bin/sentinel-ready")).
 			WithLivenessProbe(kube.Probe{Period: 10, Timeout: 5, Failures: 6}.TCP("sentinel")))
-	set := statefulSet(p, name, sentinelStore, sentinels.Replicas, spec, nil)
+	set := statefulSet(p, name, sentinelStore, sentinels.Replicas, spec, "")
 	set.Spec.WithVolumeClaimTemplates(kube.Claim(p, plan.Redis, component.DataVolume, sentinels.Storage))
 	return set
 }
@@ -151,17 +184,15 @@ func podSpec(p plan.Plan, store string) *accore.PodSpecApplyConfiguration {
 		WithVolumes(kube.EmptyDir("run"), kube.EmptyDir("tmp"))
 }
 
-func statefulSet(p plan.Plan, name, store string, replicas int32, spec *accore.PodSpecApplyConfiguration, files map[string]string) *acapps.StatefulSetApplyConfiguration {
+func statefulSet(p plan.Plan, name, store string, replicas int32, spec *accore.PodSpecApplyConfiguration, configHash string) *acapps.StatefulSetApplyConfiguration {
 	return acapps.StatefulSet(name, p.Namespace).
 		WithLabels(p.Name.Labels(plan.Redis)).
+		WithAnnotations(kube.ResizeAnnotations(p)).
 		WithSpec(acapps.StatefulSetSpec().
 			WithReplicas(replicas).
 			WithServiceName(name).
 			WithPodManagementPolicy(appsv1.ParallelPodManagement).
 			WithUpdateStrategy(kube.OnDelete()).
 			WithSelector(kube.Selector(p, plan.Redis, storeLabels(store))).
-			WithTemplate(accore.PodTemplateSpec().
-				WithLabels(kube.Labels(p, plan.Redis, storeLabels(store))).
-				WithAnnotations(map[string]string{plan.AnnotationConfigHash: kube.HashMap(files)}).
-				WithSpec(spec)))
+			WithTemplate(kube.StatefulTemplate(kube.Labels(p, plan.Redis, storeLabels(store)), configHash, spec)))
 }

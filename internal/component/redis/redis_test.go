@@ -230,14 +230,63 @@ func TestDataIsOnAVolumeWhereItMustSurvive(t *testing.T) {
 	}
 }
 
-func TestMembersRestartWhenTheirFileChanges(t *testing.T) {
-	hash := func(part string, size v1alpha1.ProfileSize) string {
-		return set(t, resolved(t, cluster(size), nil), part).Spec.Template.Annotations[plan.AnnotationConfigHash]
-	}
-	for _, part := range []string{"queue", "cache"} {
-		if hash(part, v1alpha1.SizeSmall) == hash(part, v1alpha1.SizeMedium) {
-			t.Errorf("%s keeps its pods", part)
+// digests are what a member's restart and replacement depend on.
+func digests(t *testing.T, p plan.Plan, part string) [2]string {
+	t.Helper()
+	annotations := set(t, p, part).Spec.Template.Annotations
+	return [2]string{annotations[plan.AnnotationConfigHash], annotations[plan.AnnotationTemplateHash]}
+}
+
+func TestAStoreIsTunedWhileItRuns(t *testing.T) {
+	for i, part := range []string{"queue", "cache"} {
+		p := small(t)
+		before, file := digests(t, p, part), configuration(p.Redis.Stores[i])
+		for _, change := range []func(*plan.StorePlan){
+			func(s *plan.StorePlan) { s.MaxMemoryBytes *= 2 },
+			func(s *plan.StorePlan) { s.MaxClients *= 2 },
+			func(s *plan.StorePlan) { s.Resources = plan.Resources{} },
+		} {
+			change(&p.Redis.Stores[i])
+			if digests(t, p, part) != before {
+				t.Errorf("%s restarts for %s", part, Tuning(p.Redis.Stores[i]))
+			}
 		}
+		if configuration(p.Redis.Stores[i]) == file {
+			t.Errorf("%s starts with the settings of before", part)
+		}
+		want := Tuning(p.Redis.Stores[i]).String()
+		if have := set(t, p, part).Spec.Template.Annotations[plan.AnnotationTuning]; have != want {
+			t.Errorf("%s starts with %q and says %q", part, want, have)
+		}
+	}
+}
+
+func TestTuningIsTheEndOfTheFile(t *testing.T) {
+	store := small(t).Redis.Stores[0]
+	if have := Tuning(store).String(); have != fmt.Sprintf("maxmemory=%d maxclients=%d", store.MaxMemoryBytes, store.MaxClients) {
+		t.Error(have)
+	}
+	tuned := fmt.Sprintf("maxmemory %d\nmaxclients %d\n", store.MaxMemoryBytes, store.MaxClients)
+	if fixed := strings.Join(fixedConfiguration(store), "\n") + "\n"; configuration(store) != fixed+tuned {
+		t.Error(configuration(store))
+	}
+}
+
+func TestMembersRestartWhenAnythingElseOfTheirFileChanges(t *testing.T) {
+	p := small(t)
+	seen := map[string]string{}
+	for name, change := range map[string]func(*plan.StorePlan){
+		"as it is":  func(*plan.StorePlan) {},
+		"no disk":   func(s *plan.StorePlan) { s.Storage = nil },
+		"no others": func(s *plan.StorePlan) { s.Replicas = 1 },
+	} {
+		store := p.Redis.Stores[0]
+		change(&store)
+		hash := *storeSet(p, store).Spec.Template
+		if other, ok := seen[hash.Annotations[plan.AnnotationConfigHash]]; ok {
+			t.Errorf("%q and %q have the same file", name, other)
+		}
+		seen[hash.Annotations[plan.AnnotationConfigHash]] = name
 	}
 }
 

@@ -32,6 +32,27 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: resources
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.ResourceOverride
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.AutoscaledProfile
+  map:
+    fields:
+    - name: cpu
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: cpuUtilization
+      type:
+        scalar: numeric
+    - name: maxReplicas
+      type:
+        scalar: numeric
+    - name: memory
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: memoryUtilization
+      type:
+        scalar: numeric
+    - name: minReplicas
+      type:
+        scalar: numeric
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.AutoscalingSpec
   map:
     fields:
@@ -47,6 +68,29 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: minReplicas
       type:
         scalar: numeric
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.Availability
+  scalar: string
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.BudgetLine
+  map:
+    fields:
+    - name: available
+      type:
+        scalar: numeric
+    - name: name
+      type:
+        scalar: string
+    - name: used
+      type:
+        scalar: numeric
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.CeilingSpec
+  map:
+    fields:
+    - name: cpu
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: memory
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.ComponentState
   scalar: string
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.ComponentStatus
@@ -300,6 +344,45 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: preDeploy
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.MigrationSpec
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.PerformanceProfile
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.PerformanceProfileSpec
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.PerformanceProfileSpec
+  map:
+    fields:
+    - name: api
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.AutoscaledProfile
+    - name: cache
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.WorkloadProfile
+    - name: edge
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.StatefulProfile
+    - name: pooler
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.WorkloadProfile
+    - name: postgres
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.StatefulProfile
+    - name: queue
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.StatefulProfile
+    - name: sentinel
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.StatefulProfile
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.PlanComponent
   map:
     fields:
@@ -324,6 +407,20 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.PlanStatus
   map:
     fields:
+    - name: budget
+      type:
+        list:
+          elementType:
+            namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.BudgetLine
+          elementRelationship: associative
+          keys:
+          - name
+    - name: clamped
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
     - name: components
       type:
         list:
@@ -332,12 +429,21 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: maximum
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.ResourceTotals
+    - name: minimum
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.ResourceTotals
     - name: overrides
       type:
         list:
           elementType:
             scalar: string
           elementRelationship: atomic
+    - name: profile
+      type:
+        scalar: string
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.PoolerSpec
   map:
     fields:
@@ -352,6 +458,21 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.ProfileSpec
   map:
     fields:
+    - name: activeUsers
+      type:
+        scalar: numeric
+    - name: availability
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.Availability
+    - name: ceiling
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.CeilingSpec
+    - name: durability
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.Durability
+    - name: ref
+      type:
+        scalar: string
     - name: size
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.ProfileSize
@@ -400,12 +521,39 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: memory
       type:
         namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.ResourceTotals
+  map:
+    fields:
+    - name: cpu
+      type:
+        scalar: string
+    - name: memory
+      type:
+        scalar: string
+    - name: storage
+      type:
+        scalar: string
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.SecretName
   map:
     fields:
     - name: name
       type:
         scalar: string
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.StatefulProfile
+  map:
+    fields:
+    - name: cpu
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: memory
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: replicas
+      type:
+        scalar: numeric
+    - name: storage
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.StorageSpec
   map:
     fields:
@@ -415,6 +563,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: storageClassName
       type:
         scalar: string
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.WorkloadProfile
+  map:
+    fields:
+    - name: cpu
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: memory
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: replicas
+      type:
+        scalar: numeric
 - name: io.k8s.apimachinery.pkg.api.resource.Quantity
   scalar: untyped
   list:

@@ -14,7 +14,8 @@ type ExternalDatabaseSpecApplyConfiguration struct {
 	// database is the name of the database. Default: fediflow.
 	Database *string `json:"database,omitempty"`
 	// credentialsSecret is a Secret in this namespace with the keys username, password, and
-	// userlist.txt (one line: "username" "password", for the pooler).
+	// userlist.txt (one line: "username" "password", for the pooler). Both become part of a URL:
+	// use letters, digits and -._~ only.
 	CredentialsSecret *SecretNameApplyConfiguration `json:"credentialsSecret,omitempty"`
 }
 

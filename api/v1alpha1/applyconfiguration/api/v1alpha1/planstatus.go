@@ -7,16 +7,34 @@ package v1alpha1
 //
 // PlanStatus holds the effective figures.
 type PlanStatusApplyConfiguration struct {
+	// profile is what the figures come from: a size, a number of users, or a PerformanceProfile.
+	Profile *string `json:"profile,omitempty"`
 	// components and their figures, in the order in which they are applied.
 	Components []PlanComponentApplyConfiguration `json:"components,omitempty"`
+	// budget lists what is shared and could run out, with every autoscaled role at its maximum.
+	Budget []BudgetLineApplyConfiguration `json:"budget,omitempty"`
+	// minimum is what is requested with every autoscaled role at its minimum.
+	Minimum *ResourceTotalsApplyConfiguration `json:"minimum,omitempty"`
+	// maximum is what is requested with every autoscaled role at its maximum.
+	Maximum *ResourceTotalsApplyConfiguration `json:"maximum,omitempty"`
 	// overrides lists the spec fields that replace a figure of the profile, sorted.
 	Overrides []string `json:"overrides,omitempty"`
+	// clamped says which figures were cut down, and why.
+	Clamped []string `json:"clamped,omitempty"`
 }
 
 // PlanStatusApplyConfiguration constructs a declarative configuration of the PlanStatus type for use with
 // apply.
 func PlanStatus() *PlanStatusApplyConfiguration {
 	return &PlanStatusApplyConfiguration{}
+}
+
+// WithProfile sets the Profile field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Profile field is set to the value of the last call.
+func (b *PlanStatusApplyConfiguration) WithProfile(value string) *PlanStatusApplyConfiguration {
+	b.Profile = &value
+	return b
 }
 
 // WithComponents adds the given value to the Components field in the declarative configuration
@@ -32,12 +50,51 @@ func (b *PlanStatusApplyConfiguration) WithComponents(values ...*PlanComponentAp
 	return b
 }
 
+// WithBudget adds the given value to the Budget field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Budget field.
+func (b *PlanStatusApplyConfiguration) WithBudget(values ...*BudgetLineApplyConfiguration) *PlanStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithBudget")
+		}
+		b.Budget = append(b.Budget, *values[i])
+	}
+	return b
+}
+
+// WithMinimum sets the Minimum field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Minimum field is set to the value of the last call.
+func (b *PlanStatusApplyConfiguration) WithMinimum(value *ResourceTotalsApplyConfiguration) *PlanStatusApplyConfiguration {
+	b.Minimum = value
+	return b
+}
+
+// WithMaximum sets the Maximum field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Maximum field is set to the value of the last call.
+func (b *PlanStatusApplyConfiguration) WithMaximum(value *ResourceTotalsApplyConfiguration) *PlanStatusApplyConfiguration {
+	b.Maximum = value
+	return b
+}
+
 // WithOverrides adds the given value to the Overrides field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Overrides field.
 func (b *PlanStatusApplyConfiguration) WithOverrides(values ...string) *PlanStatusApplyConfiguration {
 	for i := range values {
 		b.Overrides = append(b.Overrides, values[i])
+	}
+	return b
+}
+
+// WithClamped adds the given value to the Clamped field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Clamped field.
+func (b *PlanStatusApplyConfiguration) WithClamped(values ...string) *PlanStatusApplyConfiguration {
+	for i := range values {
+		b.Clamped = append(b.Clamped, values[i])
 	}
 	return b
 }

@@ -9,11 +9,27 @@ import (
 // ProfileSpecApplyConfiguration represents a declarative configuration of the ProfileSpec type for use
 // with apply.
 //
-// ProfileSpec declares the size of the platform.
+// ProfileSpec declares the size of the platform in one of three ways, and what else is intended.
 type ProfileSpecApplyConfiguration struct {
 	// size is a named anchor: Development (10 monthly active users), Small (100), Medium (2,000),
 	// Large (20,000) or XLarge (100,000).
 	Size *apiv1alpha1.ProfileSize `json:"size,omitempty"`
+	// activeUsers is the number of monthly active users to plan for. Between the named sizes every
+	// figure is interpolated, beyond XLarge it is extrapolated; more users never make anything smaller.
+	ActiveUsers *int32 `json:"activeUsers,omitempty"`
+	// ref is the name of a PerformanceProfile. Its changes are followed; when it is deleted, the
+	// cluster keeps running as it was and says so.
+	Ref *string `json:"ref,omitempty"`
+	// availability is Single (one member of everything, for tests) or Zonal (three members of
+	// everything that holds data, each in a zone of its own). Default: as many members as the
+	// size has, on different nodes.
+	Availability *apiv1alpha1.Availability `json:"availability,omitempty"`
+	// durability is Synchronous or Asynchronous, as in database.managed, which wins over it.
+	// Default: Synchronous where there is a standby.
+	Durability *apiv1alpha1.Durability `json:"durability,omitempty"`
+	// ceiling bounds what the whole platform may request when everything is scaled up. Autoscaling
+	// is cut down to fit; what cannot fit at all is refused. Default: no bound.
+	Ceiling *CeilingSpecApplyConfiguration `json:"ceiling,omitempty"`
 }
 
 // ProfileSpecApplyConfiguration constructs a declarative configuration of the ProfileSpec type for use with
@@ -27,5 +43,45 @@ func ProfileSpec() *ProfileSpecApplyConfiguration {
 // If called multiple times, the Size field is set to the value of the last call.
 func (b *ProfileSpecApplyConfiguration) WithSize(value apiv1alpha1.ProfileSize) *ProfileSpecApplyConfiguration {
 	b.Size = &value
+	return b
+}
+
+// WithActiveUsers sets the ActiveUsers field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ActiveUsers field is set to the value of the last call.
+func (b *ProfileSpecApplyConfiguration) WithActiveUsers(value int32) *ProfileSpecApplyConfiguration {
+	b.ActiveUsers = &value
+	return b
+}
+
+// WithRef sets the Ref field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Ref field is set to the value of the last call.
+func (b *ProfileSpecApplyConfiguration) WithRef(value string) *ProfileSpecApplyConfiguration {
+	b.Ref = &value
+	return b
+}
+
+// WithAvailability sets the Availability field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Availability field is set to the value of the last call.
+func (b *ProfileSpecApplyConfiguration) WithAvailability(value apiv1alpha1.Availability) *ProfileSpecApplyConfiguration {
+	b.Availability = &value
+	return b
+}
+
+// WithDurability sets the Durability field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Durability field is set to the value of the last call.
+func (b *ProfileSpecApplyConfiguration) WithDurability(value apiv1alpha1.Durability) *ProfileSpecApplyConfiguration {
+	b.Durability = &value
+	return b
+}
+
+// WithCeiling sets the Ceiling field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Ceiling field is set to the value of the last call.
+func (b *ProfileSpecApplyConfiguration) WithCeiling(value *CeilingSpecApplyConfiguration) *ProfileSpecApplyConfiguration {
+	b.Ceiling = value
 	return b
 }
