@@ -18,7 +18,11 @@ import (
 func TestSafetyUnsettledIsNeverReady(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		found := anyPass(t)
-		found.Unsettled = "trying again: the API server timed out"
+		if rapid.Bool().Draw(t, "failed") {
+			found.Failure = "trying again: the API server timed out"
+		} else {
+			found.Unsettled = "2 objects were just changed"
+		}
 		status := New(fresh(), found)
 		if meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReady) {
 			t.Errorf("Ready after %+v", found)
@@ -35,7 +39,7 @@ func TestReadyIsClaimedExactlyWhenEveryPartIs(t *testing.T) {
 		if len(found.Healths) == 0 {
 			t.Skip("no part was looked at")
 		}
-		want := len(found.Problems) == 0 && found.Unsettled == ""
+		want := len(found.Problems) == 0 && found.Unsettled == "" && found.Failure == ""
 		for _, h := range found.Healths {
 			want = want && h.State == v1alpha1.StateReady
 		}
