@@ -12,6 +12,8 @@ import (
 const (
 	DatabaseName = "fediflow"
 	DatabaseUser = "fediflow"
+	// PoolerAdmin may pause and resume the poolers; it is no role of the database.
+	PoolerAdmin = "fediflow_pooler"
 )
 
 // PostgresPort and PoolerPort are the ports of PostgreSQL and PgBouncer.

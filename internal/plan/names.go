@@ -49,6 +49,9 @@ func (c ClusterName) PostgresCredentials() string { return c.Component(Postgres)
 // Pooler is the name of the pooler of a direction.
 func (c ClusterName) Pooler(access Access) string { return c.Component(Pooler) + "-" + string(access) }
 
+// PoolerMembers is the headless Service that has the addresses of all pods of a pooler.
+func (c ClusterName) PoolerMembers(access Access) string { return c.Pooler(access) + "-members" }
+
 // RedisStore is the StatefulSet and headless Service of a store.
 func (c ClusterName) RedisStore(store StoreName) string {
 	return c.Component(Redis) + "-" + string(store)

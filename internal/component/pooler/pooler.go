@@ -28,6 +28,8 @@ func render(p plan.Plan) component.Rendered {
 		objects = append(objects, component.Owned(
 			kube.ConfigMap(p, plan.Pooler, name, files),
 			service(p, access),
+			kube.Headless(p, plan.Pooler, p.Name.PoolerMembers(access),
+				kube.SelectorLabels(p, plan.Pooler, labels(access)), kube.ServicePort("pgbouncer", plan.PoolerPort)),
 			deployment(p, access, files),
 			kube.DisruptionBudget(p, plan.Pooler, name, kube.Selector(p, plan.Pooler, labels(access))),
 		)...)
@@ -81,7 +83,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 			kube.Mount("auth", "/etc/pgbouncer-auth").WithReadOnly(true),
 			kube.Mount("tmp", "/tmp")).
 		WithReadinessProbe(probe.TCP("pgbouncer")).
-		WithLivenessProbe(kube.Probe{Period: 10, Timeout: 5, Failures: 6}.TCP("pgbouncer")).
+		WithLivenessProbe(kube.Probe{Period: 5, Timeout: 5, Failures: 6}.Exec("fediflow-pooler-alive")).
 		WithLifecycle(kube.SleepBeforeStop(5))
 }
 
@@ -89,8 +91,16 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 func configuration(p plan.Plan, access plan.Access) string {
 	host, port := p.DatabaseServer(access)
 	return fmt.Sprintf(configurationFormat,
-		p.DatabaseName(), host, port, p.DatabaseName(), p.API.Pool.StatementMilliseconds, plan.PoolerPort,
+		p.DatabaseName(), host, port, p.DatabaseName(), p.API.Pool.StatementMilliseconds, plan.PoolerPort, admin(p),
 		p.Pooler.MaxClients, p.Pooler.PoolSize, p.Pooler.ReserveSize)
+}
+
+// admin may pause and resume: only the members of a managed database do.
+func admin(p plan.Plan) string {
+	if p.Database.Managed == nil {
+		return ""
+	}
+	return plan.PoolerAdmin
 }
 
 const configurationFormat = `[databases]
@@ -99,7 +109,8 @@ const configurationFormat = `[databases]
 [pgbouncer]
 listen_addr = 0.0.0.0
 listen_port = %d
-unix_socket_dir =
+unix_socket_dir = /tmp
+admin_users = %s
 auth_type = scram-sha-256
 auth_file = /etc/pgbouncer-auth/userlist.txt
 ; In transaction mode these cannot follow a client; the connect query sets what matters.
@@ -114,7 +125,7 @@ reserve_pool_size = %d
 reserve_pool_timeout = 3
 ; When the primary goes away, clients wait here instead of failing.
 server_connect_timeout = 3
-server_login_retry = 1
+server_login_retry = 0.1
 query_wait_timeout = 60
 server_check_delay = 5
 server_idle_timeout = 120

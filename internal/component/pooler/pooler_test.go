@@ -206,9 +206,9 @@ func TestStatementTimeoutIsSetByTheConnectQuery(t *testing.T) {
 func TestClientsWaitLongerThanADeadServerIsNoticed(t *testing.T) {
 	forEach(t, func(t *testing.T, _ plan.Plan, _ plan.Access, ini map[string]map[string]string) {
 		t.Helper()
-		number := func(name string) int {
+		number := func(name string) float64 {
 			t.Helper()
-			n, err := strconv.Atoi(ini["pgbouncer"][name])
+			n, err := strconv.ParseFloat(ini["pgbouncer"][name], 64)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -216,7 +216,7 @@ func TestClientsWaitLongerThanADeadServerIsNoticed(t *testing.T) {
 		}
 		noticed := max(number("tcp_user_timeout")/1000, number("tcp_keepidle")+number("tcp_keepintvl")*number("tcp_keepcnt"))
 		if wait := number("query_wait_timeout"); wait <= noticed {
-			t.Errorf("clients wait %d s, a dead server is noticed after %d s", wait, noticed)
+			t.Errorf("clients wait %g s, a dead server is noticed after %g s", wait, noticed)
 		}
 		if number("tcp_keepalive") != 1 || number("server_login_retry") > 2 || number("dns_max_ttl") > 10 {
 			t.Errorf("%v", ini["pgbouncer"])
@@ -229,6 +229,20 @@ func TestConfigurationHoldsNoFormattingErrors(t *testing.T) {
 		t.Helper()
 		if text := configuration(p, access); strings.Contains(text, "%!") {
 			t.Error(text)
+		}
+	})
+}
+
+// Whoever may pause a pooler is an account of its own, and nobody where there is nobody to pause it.
+func TestOnlyTheMembersOfAManagedDatabaseMayPause(t *testing.T) {
+	forEach(t, func(t *testing.T, p plan.Plan, _ plan.Access, ini map[string]map[string]string) {
+		t.Helper()
+		want := plan.PoolerAdmin
+		if p.Database.Managed == nil {
+			want = ""
+		}
+		if have := ini["pgbouncer"]["admin_users"]; have != want || have == plan.DatabaseUser {
+			t.Errorf("admin users are %q", have)
 		}
 	})
 }
@@ -266,7 +280,7 @@ func TestEachServiceSelectsThePodsOfItsPoolerOnly(t *testing.T) {
 		if !ok {
 			continue
 		}
-		access := strings.TrimPrefix(*service.Name, "fediflow-pooler-")
+		access := strings.TrimSuffix(strings.TrimPrefix(*service.Name, "fediflow-pooler-"), "-members")
 		if service.Spec.Selector[plan.LabelAccess] != access {
 			t.Errorf("%s selects %v", *service.Name, service.Spec.Selector)
 		}

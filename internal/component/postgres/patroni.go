@@ -41,10 +41,7 @@ func patroniFile(p plan.Plan) string {
 			"use_endpoints":        true,
 			"ports":                []object{{"name": "postgres", "port": plan.PostgresPort}},
 		},
-		"restapi": object{
-			"listen":         fmt.Sprintf("0.0.0.0:%d", PatroniPort),
-			"authentication": object{"username": RestAPIUser},
-		},
+		"restapi": object{"listen": fmt.Sprintf("0.0.0.0:%d", PatroniPort)},
 		"bootstrap": object{
 			"dcs": dynamicConfiguration(p),
 			// The builtin collation provider does not change with the C library.

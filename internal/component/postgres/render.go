@@ -25,6 +25,7 @@ const (
 	KeyReplicationPassword = "replication-password"
 	KeyRewindPassword      = "rewind-password"
 	KeyRestAPIPassword     = "restapi-password"
+	KeyPoolerPassword      = "pooler-admin-password"
 	KeyUsername            = "username"
 	KeyPassword            = "password"
 	KeyUserlist            = "userlist.txt"
@@ -65,11 +66,12 @@ func credentials(p plan.Plan) component.Secret {
 		Namespace: p.Namespace,
 		Name:      p.Name.PostgresCredentials(),
 		Labels:    p.Name.Labels(plan.Postgres),
-		Random:    []string{KeySuperuserPassword, KeyReplicationPassword, KeyRewindPassword, KeyRestAPIPassword, KeyPassword},
+		Random:    []string{KeySuperuserPassword, KeyReplicationPassword, KeyRewindPassword, KeyRestAPIPassword, KeyPoolerPassword, KeyPassword},
 		Derive: func(random map[string]string) map[string]string {
 			return map[string]string{
 				KeyUsername: plan.DatabaseUser,
-				KeyUserlist: fmt.Sprintf("%q %q\n", plan.DatabaseUser, random[KeyPassword]),
+				KeyUserlist: fmt.Sprintf("%q %q\n%q %q\n", plan.DatabaseUser, random[KeyPassword],
+					plan.PoolerAdmin, random[KeyPoolerPassword]),
 			}
 		},
 		Guards: p.Name.Selector(plan.Postgres),
@@ -111,7 +113,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 	secret := p.Name.PostgresCredentials()
 	probe := kube.Probe{Period: 3, Timeout: 3, Failures: 3}
 	return kube.Container("postgres", database.Image, database.Resources).
-		WithCommand("patroni", "/etc/patroni/patroni.yml").
+		WithCommand("fediflow-patroni", "/etc/patroni/patroni.yml").
 		WithPorts(kube.Port("postgres", plan.PostgresPort), kube.Port("patroni", PatroniPort)).
 		WithEnv(
 			kube.EnvField("POD_NAME", "metadata.name"),
@@ -123,7 +125,13 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 			kube.EnvSecret("PATRONI_SUPERUSER_PASSWORD", secret, KeySuperuserPassword),
 			kube.EnvSecret("PATRONI_REPLICATION_PASSWORD", secret, KeyReplicationPassword),
 			kube.EnvSecret("PATRONI_REWIND_PASSWORD", secret, KeyRewindPassword),
+			kube.Env("PATRONI_RESTAPI_USERNAME", RestAPIUser),
 			kube.EnvSecret("PATRONI_RESTAPI_PASSWORD", secret, KeyRestAPIPassword),
+			kube.Env("POOLER_HOST_RW", p.Name.PoolerMembers(plan.ReadWrite)),
+			kube.Env("POOLER_HOST_RO", p.Name.PoolerMembers(plan.ReadOnly)),
+			kube.Env("POOLER_PORT", strconv.Itoa(int(plan.PoolerPort))),
+			kube.Env("POOLER_ADMIN_USER", plan.PoolerAdmin),
+			kube.EnvSecret("POOLER_ADMIN_PASSWORD", secret, KeyPoolerPassword),
 			kube.Env("APP_DATABASE", plan.DatabaseName),
 			kube.Env("APP_USER", plan.DatabaseUser),
 			kube.EnvSecret("APP_PASSWORD", secret, KeyPassword),
@@ -133,6 +141,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 			kube.Mount("config", "/etc/patroni").WithReadOnly(true),
 			kube.Mount("run", "/run/postgresql"),
 			kube.Mount("tmp", "/tmp")).
+		WithLifecycle(kube.BeforeStop("fediflow-hand-over")).
 		WithReadinessProbe(probe.HTTP("/readiness", "patroni")).
 		WithLivenessProbe(kube.Probe{Period: 10, Timeout: 5, Failures: 6}.HTTP("/liveness", "patroni"))
 }
