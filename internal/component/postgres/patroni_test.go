@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	accore "k8s.io/client-go/applyconfigurations/core/v1"
 	"slices"
 	"strings"
 	"testing"
@@ -218,8 +219,15 @@ func TestConfigurationFileHoldsNamesAndNoPasswords(t *testing.T) {
 			t.Errorf("%s: %v", role, fields)
 		}
 	}
-	if len(f.RestAPI.Authentication) != 1 || f.RestAPI.Authentication["username"] != RestAPIUser {
+	if len(f.RestAPI.Authentication) > 0 {
 		t.Errorf("the REST API: %v", f.RestAPI.Authentication)
+	}
+	env := map[string]accore.EnvVarApplyConfiguration{}
+	for _, variable := range set(t, small(t)).Spec.Template.Spec.Containers[0].Env {
+		env[*variable.Name] = variable
+	}
+	if user, password := env["PATRONI_RESTAPI_USERNAME"], env["PATRONI_RESTAPI_PASSWORD"]; *user.Value != RestAPIUser || password.ValueFrom == nil {
+		t.Error("anybody may use the REST API")
 	}
 }
 
