@@ -49,6 +49,9 @@ func (c ClusterName) PostgresCredentials() string { return c.Component(Postgres)
 // Pooler is the name of the pooler of a direction.
 func (c ClusterName) Pooler(access Access) string { return c.Component(Pooler) + "-" + string(access) }
 
+// PoolerAdmin is the Secret of the account that may pause the poolers.
+func (c ClusterName) PoolerAdmin() string { return c.Component(Pooler) + "-admin" }
+
 // PoolerMembers is the headless Service that has the addresses of all pods of a pooler.
 func (c ClusterName) PoolerMembers(access Access) string { return c.Pooler(access) + "-members" }
 

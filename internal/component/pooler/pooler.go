@@ -4,6 +4,8 @@ package pooler
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	acapps "k8s.io/client-go/applyconfigurations/apps/v1"
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
@@ -58,8 +60,8 @@ func deployment(p plan.Plan, access plan.Access, files map[string]string) *acapp
 		WithContainers(container(p)).
 		WithVolumes(
 			kube.ConfigMapVolume("config", name),
-			kube.SecretVolume("auth", p.DatabaseSecret(), postgres.KeyUserlist),
-			kube.EmptyDir("tmp"))
+			kube.EmptyDir("tmp")).
+		WithVolumes(accountVolumes(p)...)
 	return acapps.Deployment(name, p.Namespace).
 		WithLabels(p.Name.Labels(plan.Pooler)).
 		WithSpec(acapps.DeploymentSpec().
@@ -76,15 +78,41 @@ func deployment(p plan.Plan, access plan.Access, files map[string]string) *acapp
 func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 	probe := kube.Probe{Period: 5, Timeout: 2, Failures: 3}
 	return kube.Container("pgbouncer", p.Pooler.Image, p.Pooler.Resources).
-		WithCommand("pgbouncer", "/etc/pgbouncer/pgbouncer.ini").
+		WithCommand("fediflow-pooler").
 		WithPorts(kube.Port("pgbouncer", plan.PoolerPort)).
 		WithVolumeMounts(
 			kube.Mount("config", "/etc/pgbouncer").WithReadOnly(true),
-			kube.Mount("auth", "/etc/pgbouncer-auth").WithReadOnly(true),
 			kube.Mount("tmp", "/tmp")).
+		WithVolumeMounts(accountMounts(p)...).
 		WithReadinessProbe(probe.TCP("pgbouncer")).
 		WithLivenessProbe(kube.Probe{Period: 5, Timeout: 5, Failures: 6}.Exec("fediflow-pooler-alive")).
 		WithLifecycle(kube.SleepBeforeStop(5))
+}
+
+// accounts are the Secrets whose userlists make up PgBouncer's, by directory.
+func accounts(p plan.Plan) map[string]string {
+	secrets := map[string]string{"database": p.DatabaseSecret()}
+	if p.Database.Managed != nil {
+		secrets["admin"] = p.Name.PoolerAdmin()
+	}
+	return secrets
+}
+
+func accountVolumes(p plan.Plan) []*accore.VolumeApplyConfiguration {
+	var volumes []*accore.VolumeApplyConfiguration
+	secrets := accounts(p)
+	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+		volumes = append(volumes, kube.SecretVolume(name, secrets[name], postgres.KeyUserlist))
+	}
+	return volumes
+}
+
+func accountMounts(p plan.Plan) []*accore.VolumeMountApplyConfiguration {
+	var mounts []*accore.VolumeMountApplyConfiguration
+	for _, name := range slices.Sorted(maps.Keys(accounts(p))) {
+		mounts = append(mounts, kube.Mount(name, "/etc/pgbouncer-auth/"+name).WithReadOnly(true))
+	}
+	return mounts
 }
 
 // configuration is PgBouncer's; every value in it is typed or limited by a pattern.
@@ -112,7 +140,7 @@ listen_port = %d
 unix_socket_dir = /tmp
 admin_users = %s
 auth_type = scram-sha-256
-auth_file = /etc/pgbouncer-auth/userlist.txt
+auth_file = /tmp/userlist.txt
 ; In transaction mode these cannot follow a client; the connect query sets what matters.
 ignore_startup_parameters = extra_float_digits,statement_timeout,lock_timeout,idle_in_transaction_session_timeout
 log_connections = 0

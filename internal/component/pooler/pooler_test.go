@@ -2,6 +2,7 @@ package pooler
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -140,22 +141,27 @@ func TestClientsAuthenticateBySCRAMFromTheMountedUserList(t *testing.T) {
 		}
 		pod := deploymentOf(t, p, access).Spec.Template.Spec
 		container := pod.Containers[0]
-		mounted := ""
+		mounted := map[string]string{}
 		for _, volume := range pod.Volumes {
 			if volume.Secret == nil {
 				continue
 			}
-			if *volume.Secret.SecretName != p.DatabaseSecret() || len(volume.Secret.Items) != 1 || *volume.Secret.Items[0].Key != "userlist.txt" {
+			if len(volume.Secret.Items) != 1 || *volume.Secret.Items[0].Key != "userlist.txt" {
 				t.Errorf("the pods get of Secret %s: %d keys", *volume.Secret.SecretName, len(volume.Secret.Items))
 			}
 			for _, mount := range container.VolumeMounts {
 				if *mount.Name == *volume.Name {
-					mounted = *mount.MountPath + "/" + *volume.Secret.Items[0].Path
+					mounted[*volume.Secret.SecretName] = *mount.MountPath + "/" + *volume.Secret.Items[0].Path
 				}
 			}
 		}
-		if have := ini["pgbouncer"]["auth_file"]; have != mounted || mounted == "" {
-			t.Errorf("auth_file is %s, mounted is %s", have, mounted)
+		// What the image's fediflow-pooler puts together.
+		want := map[string]string{p.DatabaseSecret(): "/etc/pgbouncer-auth/database/userlist.txt"}
+		if p.Database.Managed != nil {
+			want[p.Name.PoolerAdmin()] = "/etc/pgbouncer-auth/admin/userlist.txt"
+		}
+		if !maps.Equal(mounted, want) || ini["pgbouncer"]["auth_file"] != "/tmp/userlist.txt" {
+			t.Errorf("mounted are %v, auth_file is %s", mounted, ini["pgbouncer"]["auth_file"])
 		}
 	})
 }

@@ -25,7 +25,6 @@ const (
 	KeyReplicationPassword = "replication-password"
 	KeyRewindPassword      = "rewind-password"
 	KeyRestAPIPassword     = "restapi-password"
-	KeyPoolerPassword      = "pooler-admin-password"
 	KeyUsername            = "username"
 	KeyPassword            = "password"
 	KeyUserlist            = "userlist.txt"
@@ -57,7 +56,7 @@ func render(p plan.Plan) component.Rendered {
 	)
 	return component.Rendered{
 		Objects: append(objects, component.Retained(stateServices(p)...)...),
-		Secrets: []component.Secret{credentials(p)},
+		Secrets: []component.Secret{credentials(p), poolerAdmin(p)},
 	}
 }
 
@@ -66,17 +65,32 @@ func credentials(p plan.Plan) component.Secret {
 		Namespace: p.Namespace,
 		Name:      p.Name.PostgresCredentials(),
 		Labels:    p.Name.Labels(plan.Postgres),
-		Random:    []string{KeySuperuserPassword, KeyReplicationPassword, KeyRewindPassword, KeyRestAPIPassword, KeyPoolerPassword, KeyPassword},
+		Random:    []string{KeySuperuserPassword, KeyReplicationPassword, KeyRewindPassword, KeyRestAPIPassword, KeyPassword},
 		Derive: func(random map[string]string) map[string]string {
 			return map[string]string{
 				KeyUsername: plan.DatabaseUser,
-				KeyUserlist: fmt.Sprintf("%q %q\n%q %q\n", plan.DatabaseUser, random[KeyPassword],
-					plan.PoolerAdmin, random[KeyPoolerPassword]),
+				KeyUserlist: userlist(plan.DatabaseUser, random[KeyPassword]),
 			}
 		},
 		Guards: p.Name.Selector(plan.Postgres),
 	}
 }
+
+// poolerAdmin is whom PgBouncer lets pause and resume.
+func poolerAdmin(p plan.Plan) component.Secret {
+	return component.Secret{
+		Namespace: p.Namespace,
+		Name:      p.Name.PoolerAdmin(),
+		Labels:    p.Name.Labels(plan.Postgres),
+		Random:    []string{KeyPassword},
+		Derive: func(random map[string]string) map[string]string {
+			return map[string]string{KeyUserlist: userlist(plan.PoolerAdmin, random[KeyPassword])}
+		},
+	}
+}
+
+// userlist is one line of PgBouncer's authentication file; generated passwords need no escaping.
+func userlist(user, password string) string { return fmt.Sprintf("%q %q\n", user, password) }
 
 func podLabels(p plan.Plan) map[string]string {
 	return kube.Labels(p, plan.Postgres, map[string]string{labelInstance: p.Name.Component(plan.Postgres)})
@@ -131,7 +145,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 			kube.Env("POOLER_HOST_RO", p.Name.PoolerMembers(plan.ReadOnly)),
 			kube.Env("POOLER_PORT", strconv.Itoa(int(plan.PoolerPort))),
 			kube.Env("POOLER_ADMIN_USER", plan.PoolerAdmin),
-			kube.EnvSecret("POOLER_ADMIN_PASSWORD", secret, KeyPoolerPassword),
+			kube.EnvSecret("POOLER_ADMIN_PASSWORD", p.Name.PoolerAdmin(), KeyPassword),
 			kube.Env("APP_DATABASE", plan.DatabaseName),
 			kube.Env("APP_USER", plan.DatabaseUser),
 			kube.EnvSecret("APP_PASSWORD", secret, KeyPassword),
