@@ -91,16 +91,20 @@ func (r *FediFlowClusterReconciler) Reconcile(ctx context.Context, request ctrl.
 	if recorded == outdated {
 		return ctrl.Result{RequeueAfter: retryOutdated}, nil
 	}
-	return next(cluster), nil
+	return next(cluster, pass.Due), nil
 }
 
-// next is when to look again although nothing was heard.
-func next(cluster *v1alpha1.FediFlowCluster) ctrl.Result {
+// next is when to look again although nothing was heard. due is when something will happen by time
+// alone.
+func next(cluster *v1alpha1.FediFlowCluster, due time.Time) ctrl.Result {
 	switch {
 	case meta.IsStatusConditionTrue(cluster.Status.Conditions, v1alpha1.ConditionStalled):
 		return ctrl.Result{RequeueAfter: retryStalled}
 	case meta.IsStatusConditionTrue(cluster.Status.Conditions, v1alpha1.ConditionReady):
-		return ctrl.Result{}
+		if due.IsZero() {
+			return ctrl.Result{}
+		}
+		return ctrl.Result{RequeueAfter: max(time.Until(due), retryWorking)}
 	}
 	return ctrl.Result{RequeueAfter: retryWorking}
 }
@@ -132,10 +136,25 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	}
 	pass.Healths = r.assess(resolved, world)
 	pass.Database, pass.Redis = postgres.Status(resolved, world), redis.Status(resolved, world)
+	requested := r.request(cluster, resolved, world, &pass)
 	if applyErr != nil {
 		return pass, applyErr
 	}
-	return pass, r.Operations.Run(ctx, resolved, world)
+	return pass, r.Operations.Run(ctx, resolved, world, requested)
+}
+
+// request judges the switchover that was asked for, if any.
+func (r *FediFlowClusterReconciler) request(cluster *v1alpha1.FediFlowCluster, p plan.Plan, world component.World, pass *status.Pass) postgres.Handover {
+	now := time.Now()
+	judged, handover := postgres.Requested(cluster.Annotations[plan.AnnotationSwitchover], now, p, world)
+	if judged == nil {
+		return handover
+	}
+	pass.Database.Switchover = judged
+	if judged.State == v1alpha1.SwitchoverPending {
+		pass.Due = now.Add(retryWorking)
+	}
+	return handover
 }
 
 // apply writes the objects of every component whose gate is open, and prunes. It returns how many

@@ -58,13 +58,13 @@ func (o *Operations) Masters(ctx context.Context, p plan.Plan, world component.W
 	return masters
 }
 
-// Run takes the next step of every planned operation.
-func (o *Operations) Run(ctx context.Context, p plan.Plan, world component.World) error {
+// Run takes the next step of every planned operation. requested is the handover that a user wants.
+func (o *Operations) Run(ctx context.Context, p plan.Plan, world component.World, requested postgres.Handover) error {
 	return errors.Join(
 		o.tuneStores(ctx, p, world),
 		o.resize(ctx, p, world),
 		o.configureDatabase(ctx, p, world),
-		o.rollDatabase(ctx, p, world),
+		o.rollDatabase(ctx, p, world, requested),
 		o.rollRedis(ctx, p, world),
 		o.rollEdge(ctx, p, world),
 	)
@@ -154,7 +154,9 @@ func (o *Operations) configureDatabase(ctx context.Context, p plan.Plan, world c
 	})
 }
 
-func (o *Operations) rollDatabase(ctx context.Context, p plan.Plan, world component.World) error {
+// rollDatabase takes the next step of a rolling change; only where there is none, the primary changes
+// for another reason.
+func (o *Operations) rollDatabase(ctx context.Context, p plan.Plan, world component.World, requested postgres.Handover) error {
 	if p.Database.Managed == nil {
 		return nil
 	}
@@ -164,13 +166,24 @@ func (o *Operations) rollDatabase(ctx context.Context, p plan.Plan, world compon
 	case component.ActionDelete:
 		return o.Writer.DeletePod(ctx, step.Pod)
 	case component.ActionHandOver:
-		log.FromContext(ctx).Info("switchover", "from", step.Pod.Name, "to", step.Candidates[0])
-		return o.patroni(ctx, p, world, step.Pod.Name, func(client patroni.Client) error {
-			return client.Switchover(ctx, step.Pod.Name, step.Candidates[0])
-		})
+		requested = postgres.Handover{From: step.Pod.Name, To: step.Candidates[0], Reason: "it must be replaced"}
 	case component.ActionNone:
+		if requested.From == "" {
+			requested = postgres.Drained(p, world)
+		}
 	}
-	return nil
+	return o.handOver(ctx, p, world, requested)
+}
+
+// handOver asks Patroni for another primary. The members pause the poolers around it.
+func (o *Operations) handOver(ctx context.Context, p plan.Plan, world component.World, handover postgres.Handover) error {
+	if handover.From == "" {
+		return nil
+	}
+	log.FromContext(ctx).Info("switchover", "from", handover.From, "to", handover.To, "reason", handover.Reason)
+	return o.patroni(ctx, p, world, handover.From, func(client patroni.Client) error {
+		return client.Switchover(ctx, handover.From, handover.To)
+	})
 }
 
 func (o *Operations) rollRedis(ctx context.Context, p plan.Plan, world component.World) error {

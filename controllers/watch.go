@@ -39,7 +39,7 @@ func (r *FediFlowClusterReconciler) SetupWithManager(manager ctrl.Manager) error
 			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
 				retryFailedFirst, retryFailedMost),
 		}).
-		For(&v1alpha1.FediFlowCluster{}, builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+		For(&v1alpha1.FediFlowCluster{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, requestChange())))
 	for _, kind := range childKinds() {
 		b = b.Watches(kind, toCluster, builder.WithPredicates(significantChange()))
 	}
@@ -170,6 +170,13 @@ func nodeChange() predicate.Predicate {
 	}
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		return !equality.Semantic.DeepEqual(known(e.ObjectOld), known(e.ObjectNew))
+	}}
+}
+
+// requestChange notices a new request in an annotation.
+func requestChange() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetAnnotations()[plan.AnnotationSwitchover] != e.ObjectNew.GetAnnotations()[plan.AnnotationSwitchover]
 	}}
 }
 

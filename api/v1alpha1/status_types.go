@@ -123,10 +123,66 @@ type DatabaseMemberStatus struct {
 	// timeline of the member; it grows by one with every promotion.
 	// +optional
 	Timeline int64 `json:"timeline,omitempty"`
+	// pendingRestart says that a changed setting waits for a restart of the member.
+	// +optional
+	PendingRestart bool `json:"pendingRestart,omitempty"`
 	// lagBytes is how far the member was behind the primary when last recorded, in bytes rounded
 	// down to whole MiB. It is recorded on events, not continuously.
 	// +optional
 	LagBytes *int64 `json:"lagBytes,omitempty"`
+}
+
+// SwitchoverState is what became of a requested switchover.
+type SwitchoverState string
+
+// The states of a requested switchover.
+const (
+	SwitchoverPending SwitchoverState = "Pending"
+	SwitchoverDone    SwitchoverState = "Done"
+	SwitchoverExpired SwitchoverState = "Expired"
+	SwitchoverRefused SwitchoverState = "Refused"
+)
+
+// SwitchoverStatus is what became of a requested switchover.
+type SwitchoverStatus struct {
+	// request is the value of the annotation fediflow.io/switchover.
+	Request string `json:"request"`
+	// state is Pending, Done, Expired or Refused.
+	State SwitchoverState `json:"state"`
+	// message says what it waits for, or how it ended.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// FailoverCause is why the primary changed.
+type FailoverCause string
+
+// The causes of a change of the primary.
+const (
+	// FailoverPlanned: somebody asked for it, or a rolling change or a drained node needed it.
+	FailoverPlanned FailoverCause = "Planned"
+	// FailoverPodGone: the primary's pod was deleted.
+	FailoverPodGone FailoverCause = "PodGone"
+	// FailoverServerStopped: PostgreSQL or its container ended, and Patroni gave the lock away.
+	FailoverServerStopped FailoverCause = "ServerStopped"
+	// FailoverHeartbeatLost: the primary renewed its lock no more: its node or its network is gone.
+	FailoverHeartbeatLost FailoverCause = "HeartbeatLost"
+)
+
+// FailoverStatus is a change of the primary.
+type FailoverStatus struct {
+	// from is the primary before.
+	From string `json:"from"`
+	// to is the primary after.
+	To string `json:"to"`
+	// time is when the new primary took the leader lock.
+	Time metav1.Time `json:"time"`
+	// cause is Planned, PodGone, ServerStopped or HeartbeatLost.
+	Cause FailoverCause `json:"cause"`
+	// duration is the time without a primary, as far as was seen, for example 1.2s: from the last
+	// renewal or the release of the leader lock until it was taken again.
+	// +optional
+	Duration string `json:"duration,omitempty"`
 }
 
 // DatabaseStatus is what is known of the database.
@@ -134,6 +190,15 @@ type DatabaseStatus struct {
 	// primary is the member that holds the leader lock.
 	// +optional
 	Primary string `json:"primary,omitempty"`
+	// timeline of the primary; it grows by one with every promotion.
+	// +optional
+	Timeline int64 `json:"timeline,omitempty"`
+	// switchover is what became of the last request.
+	// +optional
+	Switchover *SwitchoverStatus `json:"switchover,omitempty"`
+	// lastFailover is the last change of the primary that the operator saw, planned or not.
+	// +optional
+	LastFailover *FailoverStatus `json:"lastFailover,omitempty"`
 	// members of the database, sorted by name.
 	// +optional
 	// +listType=map

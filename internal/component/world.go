@@ -30,6 +30,8 @@ type World struct {
 	Pods []*corev1.Pod
 	// Masters are the pods that Sentinel says are masters, by store; empty where nobody answered.
 	Masters map[plan.StoreName]string
+	// Cordoned are the names of nodes that take no new pods.
+	Cordoned []string
 }
 
 func lookup[T runtime.Object](w World, kind, name string) (T, bool) {

@@ -89,6 +89,15 @@ func (r *Reader) World(ctx context.Context, cluster client.ObjectKey) (component
 	for i := range pods.Items {
 		world.Pods = append(world.Pods, &pods.Items[i])
 	}
+	var nodes corev1.NodeList
+	if err := r.Cache.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
+		return component.World{}, fmt.Errorf("list Node: %w", err)
+	}
+	for i := range nodes.Items {
+		if nodes.Items[i].Spec.Unschedulable {
+			world.Cordoned = append(world.Cordoned, nodes.Items[i].Name)
+		}
+	}
 	return world, nil
 }
 

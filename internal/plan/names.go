@@ -49,6 +49,9 @@ func (c ClusterName) PostgresCredentials() string { return c.Component(Postgres)
 // Pooler is the name of the pooler of a direction.
 func (c ClusterName) Pooler(access Access) string { return c.Component(Pooler) + "-" + string(access) }
 
+// PostgresPrimary is the PodDisruptionBudget of the primary's pod.
+func (c ClusterName) PostgresPrimary() string { return c.Component(Postgres) + "-primary" }
+
 // PoolerAdmin is the Secret of the account that may pause the poolers.
 func (c ClusterName) PoolerAdmin() string { return c.Component(Pooler) + "-admin" }
 
@@ -129,6 +132,8 @@ const (
 	ResizeByReplacement = "replace"
 	// AnnotationTuning holds the settings that a running Redis store was last told.
 	AnnotationTuning = "fediflow.io/tuning"
+	// AnnotationSwitchover on a FediFlowCluster asks for another primary: TIME or TIME/MEMBER.
+	AnnotationSwitchover = "fediflow.io/switchover"
 	// AnnotationConfigHash rolls pods when a file they read only at start changes.
 	AnnotationConfigHash = "fediflow.io/config-hash"
 

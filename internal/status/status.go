@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,7 +26,9 @@ type Pass struct {
 	Unsettled string
 	// Failure is the error after which the pass is tried again; it is empty where there was none.
 	Failure string
-	Plan    *plan.Plan
+	// Due is when something will happen by time alone; zero where nothing will.
+	Due  time.Time
+	Plan *plan.Plan
 	// Shortfalls are what nodes and quotas lack for the plan.
 	Shortfalls []string
 	Healths    []component.Health

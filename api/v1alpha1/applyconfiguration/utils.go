@@ -40,6 +40,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.EdgeSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ExternalDatabaseSpec"):
 		return &apiv1alpha1.ExternalDatabaseSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FailoverStatus"):
+		return &apiv1alpha1.FailoverStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FediFlowCluster"):
 		return &apiv1alpha1.FediFlowClusterApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FediFlowClusterSpec"):
@@ -84,6 +86,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.StatefulProfileApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("StorageSpec"):
 		return &apiv1alpha1.StorageSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SwitchoverStatus"):
+		return &apiv1alpha1.SwitchoverStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WorkloadProfile"):
 		return &apiv1alpha1.WorkloadProfileApplyConfiguration{}
 

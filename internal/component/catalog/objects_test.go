@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -218,19 +220,25 @@ func TestEveryReplicatedWorkloadHasOneDisruptionBudgetThatLetsOnePodGo(t *testin
 		all := workloads(t, p)
 		budgets := only[*policyv1.PodDisruptionBudget](children(t, p))
 		for _, budget := range budgets {
-			if budget.Spec.MaxUnavailable == nil || budget.Spec.MaxUnavailable.String() != "1" || budget.Spec.MinAvailable != nil {
+			want := "1"
+			if budget.Name == p.Name.PostgresPrimary() {
+				want = "0" // it goes when another took over
+			}
+			if budget.Spec.MaxUnavailable == nil || budget.Spec.MaxUnavailable.String() != want || budget.Spec.MinAvailable != nil {
 				t.Errorf("budget %s is %v", budget.Name, budget.Spec)
 			}
 		}
 		for _, w := range all {
-			count := 0
-			for _, budget := range budgets {
-				if w.selectedBy(budget.Spec.Selector.MatchLabels) {
-					count++
+			for _, role := range []string{"", "replica", "primary"} {
+				count := 0
+				for _, budget := range budgets {
+					if w.protectedBy(t, budget, role) {
+						count++
+					}
 				}
-			}
-			if want := map[bool]int{true: 1}[w.replicated()]; count != want {
-				t.Errorf("%s has %d disruption budgets", w, count)
+				if want := map[bool]int{true: 1}[w.replicated()]; count != want {
+					t.Errorf("%s in the role %q has %d disruption budgets", w, role, count)
+				}
 			}
 		}
 		for _, budget := range budgets {
@@ -239,6 +247,21 @@ func TestEveryReplicatedWorkloadHasOneDisruptionBudgetThatLetsOnePodGo(t *testin
 			}
 		}
 	})
+}
+
+// protectedBy says whether a budget is of the workload's pods while they have the role that an
+// engine gave them.
+func (w workload) protectedBy(t *testing.T, budget *policyv1.PodDisruptionBudget, role string) bool {
+	t.Helper()
+	selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labelled := labels.Set(maps.Clone(w.template.Labels))
+	if role != "" {
+		labelled[plan.LabelRole] = role
+	}
+	return selector.Matches(labelled)
 }
 
 func selected(all []workload, selector map[string]string) int {

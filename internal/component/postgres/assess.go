@@ -24,6 +24,7 @@ type memberStatus struct {
 	ReplicationState string `json:"replication_state"`
 	Timeline         int64  `json:"timeline"`
 	Location         int64  `json:"xlog_location"`
+	PendingRestart   bool   `json:"pending_restart"`
 }
 
 // memberAnnotation is where Patroni keeps a member's status.
@@ -78,7 +79,11 @@ func Status(p plan.Plan, w component.World) *v1alpha1.DatabaseStatus {
 	}
 	status := &v1alpha1.DatabaseStatus{Primary: leader}
 	for _, pod := range Pods(p, w) {
-		status.Members = append(status.Members, member(pod, leader, standbys, optime))
+		m := member(pod, leader, standbys, optime)
+		status.Members = append(status.Members, m)
+		if m.Role == v1alpha1.RolePrimary {
+			status.Timeline = m.Timeline
+		}
 	}
 	return status
 }
@@ -89,7 +94,7 @@ func member(pod *corev1.Pod, leader string, standbys []string, optime int64) v1a
 	if json.Unmarshal([]byte(pod.Annotations[memberAnnotation]), &status) != nil {
 		return m
 	}
-	m.Timeline = status.Timeline
+	m.Timeline, m.PendingRestart = status.Timeline, status.PendingRestart
 	m.State = status.State
 	if status.ReplicationState != "" {
 		m.State = status.ReplicationState

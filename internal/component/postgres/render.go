@@ -7,8 +7,12 @@ import (
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	acapps "k8s.io/client-go/applyconfigurations/apps/v1"
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
+	acmeta "k8s.io/client-go/applyconfigurations/meta/v1"
 	acrbac "k8s.io/client-go/applyconfigurations/rbac/v1"
 
 	"github.com/fediflow/fediflow-operator/internal/component"
@@ -51,9 +55,9 @@ func render(p plan.Plan) component.Rendered {
 		serviceAccount(p), role(p), roleBinding(p),
 		writeService(p), membersService(p), readService(p),
 		statefulSet(p, files),
-		kube.DisruptionBudget(p, plan.Postgres, p.Name.Component(plan.Postgres), kube.Selector(p, plan.Postgres, nil)),
 		kube.Ingress(p, plan.Postgres, p.Name.Component(plan.Postgres), []int32{plan.PostgresPort, PatroniPort}, nil),
 	)
+	objects = append(objects, component.Owned(disruptionBudgets(p)...)...)
 	return component.Rendered{
 		Objects: append(objects, component.Retained(stateServices(p)...)...),
 		Secrets: []component.Secret{credentials(p), poolerAdmin(p)},
@@ -91,6 +95,24 @@ func poolerAdmin(p plan.Plan) component.Secret {
 
 // userlist is one line of PgBouncer's authentication file; generated passwords need no escaping.
 func userlist(user, password string) string { return fmt.Sprintf("%q %q\n", user, password) }
+
+// disruptionBudgets let one standby go at a time, and the primary only after another took over: the
+// operator sees to that when its node is cordoned. A single member has nobody to wait for.
+func disruptionBudgets(p plan.Plan) []runtime.ApplyConfiguration {
+	name, all := p.Name.Component(plan.Postgres), kube.Selector(p, plan.Postgres, nil)
+	if p.Database.Managed.Instances == 1 {
+		return []runtime.ApplyConfiguration{kube.DisruptionBudget(p, plan.Postgres, name, all)}
+	}
+	role := func(operator metav1.LabelSelectorOperator) *acmeta.LabelSelectorApplyConfiguration {
+		return kube.Selector(p, plan.Postgres, nil).WithMatchExpressions(
+			acmeta.LabelSelectorRequirement().WithKey(plan.LabelRole).WithOperator(operator).WithValues(rolePrimary))
+	}
+	primary := kube.DisruptionBudget(p, plan.Postgres, p.Name.PostgresPrimary(), role(metav1.LabelSelectorOpIn))
+	primary.Spec.WithMaxUnavailable(intstr.FromInt32(0))
+	return []runtime.ApplyConfiguration{
+		kube.DisruptionBudget(p, plan.Postgres, name, role(metav1.LabelSelectorOpNotIn)), primary,
+	}
+}
 
 func podLabels(p plan.Plan) map[string]string {
 	return kube.Labels(p, plan.Postgres, map[string]string{labelInstance: p.Name.Component(plan.Postgres)})

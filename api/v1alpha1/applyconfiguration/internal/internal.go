@@ -125,6 +125,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+    - name: pendingRestart
+      type:
+        scalar: boolean
     - name: role
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.DatabaseMemberRole
@@ -146,6 +149,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.DatabaseStatus
   map:
     fields:
+    - name: lastFailover
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.FailoverStatus
     - name: members
       type:
         list:
@@ -157,6 +163,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: primary
       type:
         scalar: string
+    - name: switchover
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.SwitchoverStatus
+    - name: timeline
+      type:
+        scalar: numeric
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.Durability
   scalar: string
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.EdgeRegionSpec
@@ -205,6 +217,26 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: port
       type:
         scalar: numeric
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.FailoverCause
+  scalar: string
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.FailoverStatus
+  map:
+    fields:
+    - name: cause
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.FailoverCause
+    - name: duration
+      type:
+        scalar: string
+    - name: from
+      type:
+        scalar: string
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: to
+      type:
+        scalar: string
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.FediFlowCluster
   map:
     fields:
@@ -563,6 +595,20 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: storageClassName
       type:
         scalar: string
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.SwitchoverState
+  scalar: string
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.SwitchoverStatus
+  map:
+    fields:
+    - name: message
+      type:
+        scalar: string
+    - name: request
+      type:
+        scalar: string
+    - name: state
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.SwitchoverState
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.WorkloadProfile
   map:
     fields:

@@ -19,6 +19,8 @@ type DatabaseMemberStatusApplyConfiguration struct {
 	State *string `json:"state,omitempty"`
 	// timeline of the member; it grows by one with every promotion.
 	Timeline *int64 `json:"timeline,omitempty"`
+	// pendingRestart says that a changed setting waits for a restart of the member.
+	PendingRestart *bool `json:"pendingRestart,omitempty"`
 	// lagBytes is how far the member was behind the primary when last recorded, in bytes rounded
 	// down to whole MiB. It is recorded on events, not continuously.
 	LagBytes *int64 `json:"lagBytes,omitempty"`
@@ -59,6 +61,14 @@ func (b *DatabaseMemberStatusApplyConfiguration) WithState(value string) *Databa
 // If called multiple times, the Timeline field is set to the value of the last call.
 func (b *DatabaseMemberStatusApplyConfiguration) WithTimeline(value int64) *DatabaseMemberStatusApplyConfiguration {
 	b.Timeline = &value
+	return b
+}
+
+// WithPendingRestart sets the PendingRestart field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PendingRestart field is set to the value of the last call.
+func (b *DatabaseMemberStatusApplyConfiguration) WithPendingRestart(value bool) *DatabaseMemberStatusApplyConfiguration {
+	b.PendingRestart = &value
 	return b
 }
 

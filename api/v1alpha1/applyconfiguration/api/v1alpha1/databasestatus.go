@@ -9,6 +9,12 @@ package v1alpha1
 type DatabaseStatusApplyConfiguration struct {
 	// primary is the member that holds the leader lock.
 	Primary *string `json:"primary,omitempty"`
+	// timeline of the primary; it grows by one with every promotion.
+	Timeline *int64 `json:"timeline,omitempty"`
+	// switchover is what became of the last request.
+	Switchover *SwitchoverStatusApplyConfiguration `json:"switchover,omitempty"`
+	// lastFailover is the last change of the primary that the operator saw, planned or not.
+	LastFailover *FailoverStatusApplyConfiguration `json:"lastFailover,omitempty"`
 	// members of the database, sorted by name.
 	Members []DatabaseMemberStatusApplyConfiguration `json:"members,omitempty"`
 }
@@ -24,6 +30,30 @@ func DatabaseStatus() *DatabaseStatusApplyConfiguration {
 // If called multiple times, the Primary field is set to the value of the last call.
 func (b *DatabaseStatusApplyConfiguration) WithPrimary(value string) *DatabaseStatusApplyConfiguration {
 	b.Primary = &value
+	return b
+}
+
+// WithTimeline sets the Timeline field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Timeline field is set to the value of the last call.
+func (b *DatabaseStatusApplyConfiguration) WithTimeline(value int64) *DatabaseStatusApplyConfiguration {
+	b.Timeline = &value
+	return b
+}
+
+// WithSwitchover sets the Switchover field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Switchover field is set to the value of the last call.
+func (b *DatabaseStatusApplyConfiguration) WithSwitchover(value *SwitchoverStatusApplyConfiguration) *DatabaseStatusApplyConfiguration {
+	b.Switchover = value
+	return b
+}
+
+// WithLastFailover sets the LastFailover field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastFailover field is set to the value of the last call.
+func (b *DatabaseStatusApplyConfiguration) WithLastFailover(value *FailoverStatusApplyConfiguration) *DatabaseStatusApplyConfiguration {
+	b.LastFailover = value
 	return b
 }
 
