@@ -42,11 +42,13 @@ PodDisruptionBudget fediflow-edge-us-east
 PodDisruptionBudget fediflow-pooler-ro
 PodDisruptionBudget fediflow-pooler-rw
 PodDisruptionBudget fediflow-postgres
+PodDisruptionBudget fediflow-postgres-primary
 PodDisruptionBudget fediflow-redis-cache
 PodDisruptionBudget fediflow-redis-queue
 PodDisruptionBudget fediflow-redis-sentinel
 Role fediflow-postgres
 RoleBinding fediflow-postgres
+Secret fediflow-pooler-admin
 Secret fediflow-postgres-credentials
 Secret fediflow-redis-credentials
 Service fediflow-api
@@ -56,7 +58,9 @@ Service fediflow-edge-us-east
 Service fediflow-edges-eu-west
 Service fediflow-edges-us-east
 Service fediflow-pooler-ro
+Service fediflow-pooler-ro-members
 Service fediflow-pooler-rw
+Service fediflow-pooler-rw-members
 Service fediflow-postgres
 Service fediflow-postgres-config
 Service fediflow-postgres-failover
@@ -152,11 +156,15 @@ func TestAFewLinesGiveACompletePlatform(t *testing.T) {
 	})
 	t.Run("every object has our labels, and its owner unless it is kept with the data", func(t *testing.T) { testMetadata(t, p) })
 	t.Run("every pod is admitted under Pod Security restricted", func(t *testing.T) { testRestricted(t, p) })
-	t.Run("every budget lets one pod go at a time", func(t *testing.T) {
+	t.Run("every budget lets one pod go at a time, and no primary", func(t *testing.T) {
 		var budgets policyv1.PodDisruptionBudgetList
 		p.list(t, &budgets)
 		for _, budget := range budgets.Items {
-			if got := maxUnavailable(budget.Spec.MaxUnavailable); got != 1 {
+			want := 1
+			if budget.Name == names.PostgresPrimary() {
+				want = 0
+			}
+			if got := maxUnavailable(budget.Spec.MaxUnavailable); got != want {
 				t.Errorf("%s lets %d pods go", budget.Name, got)
 			}
 		}
