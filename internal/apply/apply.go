@@ -74,7 +74,7 @@ func problem(reason, format string, arguments ...any) error {
 func (w *Writer) Objects(ctx context.Context, owner *v1alpha1.FediFlowCluster, world component.World, objects []component.Object) (int, error) {
 	written := 0
 	for _, object := range objects {
-		desired, err := prepare(owner, object)
+		desired, err := Prepare(owner, object)
 		if err != nil {
 			return written, err
 		}
@@ -124,8 +124,8 @@ func toUnstructured(configuration runtime.ApplyConfiguration) (*unstructured.Uns
 	return content, nil
 }
 
-// prepare adds the owner and the digest of the content.
-func prepare(owner *v1alpha1.FediFlowCluster, object component.Object) (*unstructured.Unstructured, error) {
+// Prepare is an object as it is applied: with its owner and the digest of its content.
+func Prepare(owner *v1alpha1.FediFlowCluster, object component.Object) (*unstructured.Unstructured, error) {
 	desired, err := toUnstructured(object.Configuration)
 	if err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func TestPreparedObjectsBelongToTheirClusterUnlessTheyOutliveIt(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			desired, err := prepare(owner, test.object)
+			desired, err := Prepare(owner, test.object)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,7 +53,7 @@ func TestPreparedObjectsBelongToTheirClusterUnlessTheyOutliveIt(t *testing.T) {
 
 func TestTheDigestFollowsTheContentAndNothingElse(t *testing.T) {
 	digest := func(object component.Object) string {
-		desired, err := prepare(owner, object)
+		desired, err := Prepare(owner, object)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +68,7 @@ func TestTheDigestFollowsTheContentAndNothingElse(t *testing.T) {
 		t.Error("different contents have one digest")
 	}
 	object := deployment(annotated)
-	if desired, err := prepare(owner, object); err != nil || desired.GetAnnotations()["a"] != "b" {
+	if desired, err := Prepare(owner, object); err != nil || desired.GetAnnotations()["a"] != "b" {
 		t.Errorf("annotations of its own: %v, %v", desired.GetAnnotations(), err)
 	}
 	if again := digest(object); again != digest(deployment(annotated)) {
