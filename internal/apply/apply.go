@@ -27,10 +27,6 @@ import (
 // FieldManager owns every field the operator sets.
 const FieldManager = "fediflow-operator"
 
-// annotationApplied holds a digest of what was last applied, so that a field that is no longer
-// rendered is noticed.
-const annotationApplied = "fediflow.io/applied"
-
 // Writer writes the children of one cluster.
 type Writer struct {
 	Client client.Client
@@ -144,7 +140,7 @@ func Prepare(owner *v1alpha1.FediFlowCluster, object component.Object) (*unstruc
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[annotationApplied] = hex.EncodeToString(sum[:8])
+	annotations[plan.AnnotationApplied] = hex.EncodeToString(sum[:8])
 	desired.SetAnnotations(annotations)
 	return desired, nil
 }

@@ -44,7 +44,7 @@ func TestPreparedObjectsBelongToTheirClusterUnlessTheyOutliveIt(t *testing.T) {
 			if test.owners == 1 && (owners[0].UID != owner.UID || owners[0].Kind != "FediFlowCluster" || owners[0].Controller == nil || !*owners[0].Controller) {
 				t.Errorf("owner: %+v", owners[0])
 			}
-			if len(desired.GetAnnotations()[annotationApplied]) != 16 {
+			if len(desired.GetAnnotations()[plan.AnnotationApplied]) != 16 {
 				t.Errorf("annotations: %v", desired.GetAnnotations())
 			}
 		})
@@ -57,7 +57,7 @@ func TestTheDigestFollowsTheContentAndNothingElse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return desired.GetAnnotations()[annotationApplied]
+		return desired.GetAnnotations()[plan.AnnotationApplied]
 	}
 	annotated := func(d *acapps.DeploymentApplyConfiguration) { d.WithAnnotations(map[string]string{"a": "b"}) }
 	plain := digest(deployment())
