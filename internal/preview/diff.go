@@ -230,6 +230,9 @@ func totalsChange(before, after plan.Totals) TotalsChange {
 // notes are what an admin would otherwise be surprised by.
 func notes(c Change, objects []ObjectChange) []string {
 	var notes []string
+	if c.Owner.UID != "" && c.Before == nil {
+		notes = append(notes, "the spec that exists is refused: totals are compared with nothing")
+	}
 	for _, part := range catalog.Components() {
 		if part.Gate == nil || len(objects) == 0 {
 			continue
