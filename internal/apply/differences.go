@@ -41,31 +41,42 @@ func differences(path string, have, want any) []Difference {
 	if holds(have, want) {
 		return nil
 	}
-	var found []Difference
 	switch want := want.(type) {
 	case map[string]any:
-		have, ok := have.(map[string]any)
-		if !ok {
-			break
+		if have, ok := have.(map[string]any); ok {
+			return mapDifferences(path, have, want)
 		}
-		for _, key := range slices.Sorted(maps.Keys(want)) {
-			found = append(found, differences(field(path, key), have[key], want[key])...)
-		}
-		return found
 	case []any:
-		key := mergeKey(want)
-		have, ok := have.([]any)
-		if !ok || key == "" {
-			break
+		if have, ok := have.([]any); ok && (mergeKey(want) != "" || len(have) == len(want)) {
+			return listDifferences(path, have, want)
 		}
-		byKey := keyed(have, key)
-		for _, item := range want {
-			name := fmt.Sprint(item.(map[string]any)[key]) //nolint:forcetypeassert // a merge key is found in objects only
-			found = append(found, differences(path+"["+name+"]", byKey[name], item)...)
-		}
-		return found
 	}
 	return []Difference{{Path: path, Have: have, Want: want}}
+}
+
+func mapDifferences(path string, have, want map[string]any) []Difference {
+	var found []Difference
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		found = append(found, differences(field(path, key), have[key], want[key])...)
+	}
+	return found
+}
+
+// listDifferences compares lists as listHolds does.
+func listDifferences(path string, have, want []any) []Difference {
+	var found []Difference
+	key := mergeKey(want)
+	byKey := keyed(have, key)
+	for i, item := range want {
+		object, isObject := item.(map[string]any)
+		if key == "" || !isObject {
+			found = append(found, differences(fmt.Sprintf("%s[%d]", path, i), have[i], item)...)
+			continue
+		}
+		name := fmt.Sprint(object[key])
+		found = append(found, differences(path+"["+name+"]", byKey[name], item)...)
+	}
+	return found
 }
 
 func field(path, key string) string {

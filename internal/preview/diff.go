@@ -204,16 +204,28 @@ func text(value any) string {
 	return fmt.Sprint(value)
 }
 
-// differingLines leaves out the lines that both texts begin and end with.
+// differingLines are the lines of texts that the other one does not have. Texts of the same lines in
+// another order are returned whole.
 func differingLines(before, after string) (string, string) {
-	a, b := strings.Split(strings.TrimSpace(before), "\n"), strings.Split(strings.TrimSpace(after), "\n")
-	for len(a) > 1 && len(b) > 1 && a[0] == b[0] {
-		a, b = a[1:], b[1:]
+	a, b := strings.Split(before, "\n"), strings.Split(after, "\n")
+	if len(a) == 1 && len(b) == 1 {
+		return before, after
 	}
-	for len(a) > 1 && len(b) > 1 && a[len(a)-1] == b[len(b)-1] {
-		a, b = a[:len(a)-1], b[:len(b)-1]
+	onlyBefore, onlyAfter := without(a, b), without(b, a)
+	if onlyBefore == "" && onlyAfter == "" {
+		return before, after
 	}
-	return strings.Join(a, "\n"), strings.Join(b, "\n")
+	return onlyBefore, onlyAfter
+}
+
+func without(lines, others []string) string {
+	var left []string
+	for _, line := range lines {
+		if !slices.Contains(others, line) {
+			left = append(left, strings.TrimSpace(line))
+		}
+	}
+	return strings.Join(left, "\n")
 }
 
 func totalsChange(before, after plan.Totals) TotalsChange {

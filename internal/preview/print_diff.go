@@ -9,7 +9,7 @@ import (
 
 // What a table shows of an object; the other formats show all.
 const (
-	mostFields = 6
+	mostFields = 4
 	mostLines  = 3
 	mostWidth  = 160
 )
@@ -107,7 +107,7 @@ func (p *printer) pods(groups []PodGroup) {
 	if len(groups) == 0 {
 		return
 	}
-	p.say("\nPODS, in this order")
+	p.say("\nPODS, those of a group in this order")
 	for _, group := range groups {
 		p.say("%s", group.Name)
 		for _, step := range group.Steps {
