@@ -138,8 +138,8 @@ func statefulSteps(c Change, desired *unstructured.Unstructured) ([]PodStep, err
 func rollingSteps(c Change, set *appsv1.StatefulSet, pods []*corev1.Pod) []PodStep {
 	leader, followers := leadership(c, set.Name, pods)
 	var steps []PodStep
-	if stale := component.Stale(set, pods); leader == "" && isStore(c.After, set.Name) && component.CountReady(pods) == component.Count(pods) {
-		return waits(stale, "until Sentinel says which of them leads")
+	if healthy := component.CountReady(pods) == component.Count(pods); healthy && leader == "" && isStore(c.After, set.Name) {
+		return waits(component.Stale(set, pods), "until Sentinel says which of them leads")
 	}
 	for range 3 * len(pods) {
 		step := component.NextStep(set, pods, leader, followers)

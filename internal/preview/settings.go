@@ -84,7 +84,7 @@ func storeSettings(c Change) []SettingChange {
 
 func tuning(annotation string) map[string]string {
 	values := map[string]string{}
-	for _, word := range strings.Fields(annotation) {
+	for word := range strings.FieldsSeq(annotation) {
 		name, value, _ := strings.Cut(word, "=")
 		values[name] = value
 	}
