@@ -93,13 +93,17 @@ func Diff(c Change) (Difference, error) {
 	if err != nil {
 		return Difference{}, err
 	}
+	already, err := unlike(c.World, before)
+	if err != nil {
+		return Difference{}, err
+	}
 	difference := Difference{
 		Cluster: c.After.Namespace + "/" + string(c.After.Name),
 		Objects: objects, Pods: pods,
 		Settings:   append(databaseSettings(c), storeSettings(c)...),
 		Volumes:    volumeChanges(c, pods, objects),
 		Shortfalls: c.Shortfalls,
-		Notes:      notes(c, objects),
+		Notes:      append(notes(c, objects), already...),
 	}
 	var least, most plan.Totals
 	if c.Before != nil {
@@ -257,6 +261,25 @@ func notes(c Change, objects []ObjectChange) []string {
 		notes = append(notes, "a volume that exists keeps its size and class: new ones are for new members")
 	}
 	return append(notes, c.kept()...)
+}
+
+// unlike is about objects that differ although the manifest that exists asked for them.
+func unlike(w component.World, before prepared) ([]string, error) {
+	different := 0
+	for _, desired := range before.objects {
+		decision, err := apply.Decide(desired, w.Objects[keyOf(desired)])
+		if err != nil {
+			return nil, err
+		}
+		if decision != apply.Leave {
+			different++
+		}
+	}
+	if different == 0 {
+		return nil, nil
+	}
+	return []string{fmt.Sprintf("%d objects are not what the manifest that exists gives here: the operator has another version "+
+		"than this plugin, is at work, or somebody changed them", different)}, nil
 }
 
 func (c Change) kept() []string {

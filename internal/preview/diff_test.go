@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
@@ -49,9 +50,9 @@ func setting(d Difference, part, name string) SettingChange {
 	return SettingChange{}
 }
 
-func same(t *testing.T, have, want any) {
+func same(t *testing.T, have, want any, options ...cmp.Option) {
 	t.Helper()
-	if difference := cmp.Diff(want, have); difference != "" {
+	if difference := cmp.Diff(want, have, options...); difference != "" {
 		t.Errorf("(-want +have)\n%s", difference)
 	}
 }
@@ -214,6 +215,16 @@ func TestAFieldThatIsNoLongerRenderedIsShown(t *testing.T) {
 		return strings.HasPrefix(f.Path, "spec.template.spec.imagePullSecrets") && f.Old != "" && f.New == ""
 	}) {
 		t.Error(fields)
+	}
+}
+
+func TestWhatIsNotAsThePresentManifestSaysIsTold(t *testing.T) {
+	d := changed(t, small, small, func(c *Change) {
+		delete(c.World.Objects, component.Key{Kind: "Service", Name: "social-api"})
+	})
+	same(t, d.Objects, []ObjectChange{{Action: "Create", Kind: "Service", Name: "social-api"}}, cmpopts.IgnoreUnexported(ObjectChange{}))
+	if len(d.Notes) != 1 || !strings.HasPrefix(d.Notes[0], "1 objects are not what the manifest that exists gives here") {
+		t.Error(d.Notes)
 	}
 }
 
