@@ -1,18 +1,11 @@
 package controllers
 
 import (
-	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	"k8s.io/client-go/discovery"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,17 +21,10 @@ import (
 // cached, and what is not.
 func ManagerOptions() ctrl.Options {
 	return ctrl.Options{
-		Scheme: newScheme(),
+		Scheme: observe.Scheme(),
 		Cache:  cacheOptions(),
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	}
-}
-
-func newScheme() *runtime.Scheme {
-	scheme := runtime.NewScheme()
-	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
-	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	return scheme
 }
 
 // cacheOptions keeps the cache small: of the kinds of children only our own objects, of everything
@@ -68,29 +54,9 @@ func onlyWhatIsReadOfNodes(object any) (any, error) {
 	return object, nil
 }
 
-// firstMinorWithResize is the Kubernetes 1.x in which pods can be resized in place for good.
-const firstMinorWithResize = 35
-
-// canResize asks the API server for its version.
-func canResize(manager ctrl.Manager) (bool, error) {
-	client, err := discovery.NewDiscoveryClientForConfig(manager.GetConfig())
-	if err != nil {
-		return false, fmt.Errorf("make discovery client: %w", err)
-	}
-	info, err := client.ServerVersion()
-	if err != nil {
-		return false, fmt.Errorf("ask for the version of Kubernetes: %w", err)
-	}
-	minor, err := strconv.Atoi(strings.TrimRight(info.Minor, "+"))
-	if err != nil {
-		return false, fmt.Errorf("read the version of Kubernetes: %w", err)
-	}
-	return minor >= firstMinorWithResize, nil
-}
-
 // NewReconciler works through the clients and the cache of a manager with ManagerOptions.
 func NewReconciler(manager ctrl.Manager, images plan.Images) (*FediFlowClusterReconciler, error) {
-	resizes, err := canResize(manager)
+	resizes, err := observe.CanResize(manager.GetConfig())
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fediflow/fediflow-operator/internal/observe"
 )
 
 // clusterRole is what the operator may do everywhere.
@@ -76,7 +78,7 @@ func TestTheOperatorReachesOnlySecretsOfEnrolledNamespaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operator, err := client.New(config, client.Options{Scheme: newScheme()})
+	operator, err := client.New(config, client.Options{Scheme: observe.Scheme()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +127,7 @@ func TestTheOperatorCannotGrantMoreThanItHas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operator, err := client.New(config, client.Options{Scheme: newScheme()})
+	operator, err := client.New(config, client.Options{Scheme: observe.Scheme()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/yaml"
 
+	"github.com/fediflow/fediflow-operator/internal/observe"
 	"github.com/fediflow/fediflow-operator/internal/plan"
 	"github.com/fediflow/fediflow-operator/test/apiserver"
 )
@@ -58,7 +59,7 @@ func start() (err error) {
 	if environment, err = apiserver.Start(); err != nil {
 		return err
 	}
-	if admin, err = client.New(environment.Config, client.Options{Scheme: newScheme()}); err != nil {
+	if admin, err = client.New(environment.Config, client.Options{Scheme: observe.Scheme()}); err != nil {
 		return err
 	}
 	if err := furnish(context.Background()); err != nil {

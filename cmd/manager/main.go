@@ -77,20 +77,7 @@ func setup(manager ctrl.Manager, images plan.Images) error {
 }
 
 func imagesFromEnvironment() (plan.Images, error) {
-	var missing []string
-	get := func(name string) string {
-		value := os.Getenv(name)
-		if value == "" {
-			missing = append(missing, name)
-		}
-		return value
-	}
-	images := plan.Images{
-		Postgres:  get("RELATED_IMAGE_POSTGRES"),
-		PgBouncer: get("RELATED_IMAGE_PGBOUNCER"),
-		Valkey:    get("RELATED_IMAGE_VALKEY"),
-		Edge:      get("RELATED_IMAGE_EDGE"),
-	}
+	images, missing := plan.ImagesFrom(os.Getenv)
 	if len(missing) > 0 {
 		return plan.Images{}, fmt.Errorf("set the environment variables %v to the images this operator runs", missing)
 	}

@@ -27,10 +27,6 @@ import (
 // FieldManager owns every field the operator sets.
 const FieldManager = "fediflow-operator"
 
-// annotationApplied holds a digest of what was last applied, so that a field that is no longer
-// rendered is noticed.
-const annotationApplied = "fediflow.io/applied"
-
 // Writer writes the children of one cluster.
 type Writer struct {
 	Client client.Client
@@ -74,7 +70,7 @@ func problem(reason, format string, arguments ...any) error {
 func (w *Writer) Objects(ctx context.Context, owner *v1alpha1.FediFlowCluster, world component.World, objects []component.Object) (int, error) {
 	written := 0
 	for _, object := range objects {
-		desired, err := prepare(owner, object)
+		desired, err := Prepare(owner, object)
 		if err != nil {
 			return written, err
 		}
@@ -124,8 +120,8 @@ func toUnstructured(configuration runtime.ApplyConfiguration) (*unstructured.Uns
 	return content, nil
 }
 
-// prepare adds the owner and the digest of the content.
-func prepare(owner *v1alpha1.FediFlowCluster, object component.Object) (*unstructured.Unstructured, error) {
+// Prepare is an object as it is applied: with its owner and the digest of its content.
+func Prepare(owner *v1alpha1.FediFlowCluster, object component.Object) (*unstructured.Unstructured, error) {
 	desired, err := toUnstructured(object.Configuration)
 	if err != nil {
 		return nil, err
@@ -144,7 +140,7 @@ func prepare(owner *v1alpha1.FediFlowCluster, object component.Object) (*unstruc
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	annotations[annotationApplied] = hex.EncodeToString(sum[:8])
+	annotations[plan.AnnotationApplied] = hex.EncodeToString(sum[:8])
 	desired.SetAnnotations(annotations)
 	return desired, nil
 }

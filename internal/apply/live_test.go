@@ -19,7 +19,7 @@ import (
 // liveOf reads a prepared object into its type, as the API server would return it.
 func liveOf(t *testing.T, object component.Object, into runtime.Object) {
 	t.Helper()
-	desired, err := prepare(owner, object)
+	desired, err := Prepare(owner, object)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func liveOf(t *testing.T, object component.Object, into runtime.Object) {
 
 func unchanged(t *testing.T, object component.Object, live runtime.Object) bool {
 	t.Helper()
-	desired, err := prepare(owner, object)
+	desired, err := Prepare(owner, object)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ type unreadable struct {
 }
 
 func TestSafetyAnObjectThatCannotBeReadIsNotTakenForUnchanged(t *testing.T) {
-	desired, err := prepare(owner, deployment())
+	desired, err := Prepare(owner, deployment())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestPreparedObjectsBelongToTheirClusterUnlessTheyOutliveIt(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			desired, err := prepare(owner, test.object)
+			desired, err := Prepare(owner, test.object)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,7 +44,7 @@ func TestPreparedObjectsBelongToTheirClusterUnlessTheyOutliveIt(t *testing.T) {
 			if test.owners == 1 && (owners[0].UID != owner.UID || owners[0].Kind != "FediFlowCluster" || owners[0].Controller == nil || !*owners[0].Controller) {
 				t.Errorf("owner: %+v", owners[0])
 			}
-			if len(desired.GetAnnotations()[annotationApplied]) != 16 {
+			if len(desired.GetAnnotations()[plan.AnnotationApplied]) != 16 {
 				t.Errorf("annotations: %v", desired.GetAnnotations())
 			}
 		})
@@ -53,11 +53,11 @@ func TestPreparedObjectsBelongToTheirClusterUnlessTheyOutliveIt(t *testing.T) {
 
 func TestTheDigestFollowsTheContentAndNothingElse(t *testing.T) {
 	digest := func(object component.Object) string {
-		desired, err := prepare(owner, object)
+		desired, err := Prepare(owner, object)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return desired.GetAnnotations()[annotationApplied]
+		return desired.GetAnnotations()[plan.AnnotationApplied]
 	}
 	annotated := func(d *acapps.DeploymentApplyConfiguration) { d.WithAnnotations(map[string]string{"a": "b"}) }
 	plain := digest(deployment())
@@ -68,7 +68,7 @@ func TestTheDigestFollowsTheContentAndNothingElse(t *testing.T) {
 		t.Error("different contents have one digest")
 	}
 	object := deployment(annotated)
-	if desired, err := prepare(owner, object); err != nil || desired.GetAnnotations()["a"] != "b" {
+	if desired, err := Prepare(owner, object); err != nil || desired.GetAnnotations()["a"] != "b" {
 		t.Errorf("annotations of its own: %v, %v", desired.GetAnnotations(), err)
 	}
 	if again := digest(object); again != digest(deployment(annotated)) {

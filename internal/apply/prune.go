@@ -1,8 +1,10 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,12 +21,26 @@ var prunable = map[string]bool{
 	"Service": true, "ServiceAccount": true, "StatefulSet": true,
 }
 
-// Prune deletes what the cluster controls and no longer renders. It must follow an error-free pass.
-func (w *Writer) Prune(ctx context.Context, owner *v1alpha1.FediFlowCluster, world component.World, rendered map[component.Key]bool) error {
+// Surplus are the objects that the cluster controls and no longer renders, in a stable order.
+func Surplus(owner *v1alpha1.FediFlowCluster, world component.World, rendered map[component.Key]bool) []component.Key {
+	var surplus []component.Key
 	for key, object := range world.Objects {
 		child, ok := object.(client.Object)
-		if !ok || rendered[key] || !prunable[key.Kind] || child.GetDeletionTimestamp() != nil ||
-			!metav1.IsControlledBy(child, owner) {
+		if ok && !rendered[key] && prunable[key.Kind] && child.GetDeletionTimestamp() == nil && metav1.IsControlledBy(child, owner) {
+			surplus = append(surplus, key)
+		}
+	}
+	slices.SortFunc(surplus, func(a, b component.Key) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+	return surplus
+}
+
+// Prune deletes the surplus. It must follow an error-free pass.
+func (w *Writer) Prune(ctx context.Context, owner *v1alpha1.FediFlowCluster, world component.World, rendered map[component.Key]bool) error {
+	for _, key := range Surplus(owner, world, rendered) {
+		child, ok := world.Objects[key].(client.Object)
+		if !ok {
 			continue
 		}
 		if err := w.delete(ctx, child); err != nil {

@@ -3,17 +3,13 @@ package apply
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -29,16 +25,18 @@ const (
 )
 
 // replace deals with objects that the API server lets nobody change.
-//
-// A Job is named by its content: one of this name has done, or does, what is wanted. A StatefulSet
-// whose volume templates differ is deleted without its pods, which go on; made anew, it takes the
-// pods and their volumes back.
 func (w *Writer) replace(ctx context.Context, desired *unstructured.Unstructured, live runtime.Object) (outcome, error) {
-	switch live := live.(type) {
-	case *batchv1.Job:
+	set, isSet := live.(*appsv1.StatefulSet)
+	if isSet && set.DeletionTimestamp != nil {
+		return replaced, nil
+	}
+	switch decision, err := Decide(desired, live); {
+	case err != nil:
+		return toApply, err
+	case decision == Leave:
 		return asWanted, nil
-	case *appsv1.StatefulSet:
-		return w.replaceStatefulSet(ctx, desired, live)
+	case decision == Recreate:
+		return w.replaceStatefulSet(ctx, set)
 	}
 	return toApply, nil
 }
@@ -47,30 +45,11 @@ func (w *Writer) replace(ctx context.Context, desired *unstructured.Unstructured
 // does not know when the StatefulSet is deleted would be deleted with it.
 const settled = 10 * time.Second
 
-func (w *Writer) replaceStatefulSet(ctx context.Context, desired *unstructured.Unstructured, live *appsv1.StatefulSet) (outcome, error) {
-	if live.DeletionTimestamp != nil {
-		return replaced, nil
-	}
-	want := &appsv1.StatefulSet{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(desired.Object, want); err != nil {
-		return toApply, fmt.Errorf("read StatefulSet %s: %w", desired.GetName(), err)
-	}
-	if sameVolumes(want.Spec.VolumeClaimTemplates, live.Spec.VolumeClaimTemplates) {
-		return toApply, nil
-	}
+func (w *Writer) replaceStatefulSet(ctx context.Context, live *appsv1.StatefulSet) (outcome, error) {
 	if age := time.Since(live.CreationTimestamp.Time); age < settled {
 		return toApply, fmt.Errorf("change volumes of StatefulSet %s: waiting until it is %s old", live.Name, settled)
 	}
 	return replaced, w.deleteWithoutPods(ctx, live)
-}
-
-// sameVolumes compares what a change of the plan can change.
-func sameVolumes(want, have []corev1.PersistentVolumeClaim) bool {
-	return slices.EqualFunc(want, have, func(want, have corev1.PersistentVolumeClaim) bool {
-		return want.Name == have.Name &&
-			want.Spec.Resources.Requests.Storage().Equal(*have.Spec.Resources.Requests.Storage()) &&
-			ptr.Equal(want.Spec.StorageClassName, have.Spec.StorageClassName)
-	})
 }
 
 func (w *Writer) deleteWithoutPods(ctx context.Context, object client.Object) error {

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"fmt"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -16,13 +17,15 @@ func Unchanged(desired *unstructured.Unstructured, live runtime.Object) (bool, e
 	if err != nil {
 		return false, fmt.Errorf("read live %s %s: %w", desired.GetKind(), desired.GetName(), err)
 	}
-	want := map[string]any{}
-	for key, value := range desired.Object {
-		if key != "apiVersion" && key != "kind" {
-			want[key] = value
-		}
-	}
-	return holds(content, want), nil
+	return holds(content, withoutKind(desired)), nil
+}
+
+// withoutKind leaves out what a typed live object does not say.
+func withoutKind(desired *unstructured.Unstructured) map[string]any {
+	content := maps.Clone(desired.Object)
+	delete(content, "apiVersion")
+	delete(content, "kind")
+	return content
 }
 
 // holds says whether have contains every value of want. Values that only a defaulter or another
@@ -62,18 +65,24 @@ func listHolds(have, want []any) bool {
 		}
 		return true
 	}
-	byKey := map[string]any{}
-	for _, item := range have {
-		if item, ok := item.(map[string]any); ok {
-			byKey[fmt.Sprint(item[key])] = item
-		}
-	}
+	byKey := keyed(have, key)
 	for _, item := range want {
 		if item, ok := item.(map[string]any); !ok || !holds(byKey[fmt.Sprint(item[key])], item) {
 			return false
 		}
 	}
 	return true
+}
+
+// keyed are the objects of a list by their merge key.
+func keyed(list []any, key string) map[string]any {
+	byKey := map[string]any{}
+	for _, item := range list {
+		if item, ok := item.(map[string]any); ok {
+			byKey[fmt.Sprint(item[key])] = item
+		}
+	}
+	return byKey
 }
 
 // mergeKey is the field by which the API server merges a list of objects, if there is one.

@@ -94,7 +94,7 @@ func deployment(changes ...func(*acapps.DeploymentApplyConfiguration)) component
 // applied is what the API server makes of an object.
 func applied(t *testing.T, object component.Object) *appsv1.Deployment {
 	t.Helper()
-	desired, err := prepare(owner, object)
+	desired, err := Prepare(owner, object)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestALiveObjectIsComparedWithWhatIsDesired(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			live := applied(t, deployment(test.before))
 			test.tampered(live)
-			desired, err := prepare(owner, deployment(test.now))
+			desired, err := Prepare(owner, deployment(test.now))
 			if err != nil {
 				t.Fatal(err)
 			}

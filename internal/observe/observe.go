@@ -27,7 +27,7 @@ import (
 
 // Reader reads the world of one cluster.
 type Reader struct {
-	// Cache answers without a request.
+	// Cache answers without a request; a client that asks the API server will do.
 	Cache  client.Reader
 	Images plan.Images
 	// ReplaceToResize is set where Kubernetes cannot resize pods in place.
@@ -61,7 +61,7 @@ var childLists = []childList{
 func (r *Reader) World(ctx context.Context, cluster client.ObjectKey) (component.World, error) {
 	options := []client.ListOption{
 		client.InNamespace(cluster.Namespace),
-		client.MatchingLabels{plan.LabelCluster: cluster.Name},
+		client.MatchingLabels{plan.LabelCluster: cluster.Name, plan.LabelManagedBy: plan.ManagedBy},
 		client.UnsafeDisableDeepCopy,
 	}
 	world := component.World{Objects: map[component.Key]runtime.Object{}}

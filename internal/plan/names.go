@@ -124,6 +124,9 @@ const (
 	LabelAccess = "fediflow.io/access"
 	// LabelEdgeRegion tells the edge pods of one region from the others.
 	LabelEdgeRegion = "fediflow.io/edge-region"
+	// AnnotationApplied holds a digest of what was last applied, so that a field that is no longer
+	// rendered is noticed.
+	AnnotationApplied = "fediflow.io/applied"
 	// AnnotationTemplateHash changes with everything of a pod template but CPU and memory.
 	AnnotationTemplateHash = "fediflow.io/template-hash"
 	// AnnotationResize on a StatefulSet says how its pods follow a change of CPU and memory.

@@ -61,14 +61,6 @@ type Facts struct {
 	Members map[string]int32
 }
 
-// Images are the images this operator ships.
-type Images struct {
-	Postgres  string
-	PgBouncer string
-	Valkey    string
-	Edge      string
-}
-
 // Problem is something wrong with a spec that no retry can fix.
 type Problem struct {
 	// Reason is one of the exported condition reasons of v1alpha1.

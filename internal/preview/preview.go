@@ -125,6 +125,8 @@ type Document struct {
 	Maximum   Totals            `json:"maximum"`
 	Overrides []string          `json:"overrides,omitempty"`
 	Clamped   []string          `json:"clamped,omitempty"`
+	// Shortfalls are what nodes and quotas lack for the plan, as far as they are known.
+	Shortfalls []string `json:"shortfalls,omitempty"`
 }
 
 // Totals are sums over all pods, in Kubernetes notation.
@@ -136,11 +138,11 @@ type Totals struct {
 }
 
 // NewDocument is a plan as data.
-func NewDocument(p plan.Plan) Document {
+func NewDocument(p plan.Plan, shortfalls []string) Document {
 	return Document{
 		Profile: p.Profile, Figures: p.Figures, Budget: p.Budget,
 		Minimum: totals(p.Minimum()), Maximum: totals(p.Maximum()),
-		Overrides: p.Overrides, Clamped: p.Clamped,
+		Overrides: p.Overrides, Clamped: p.Clamped, Shortfalls: shortfalls,
 	}
 }
 
@@ -168,9 +170,9 @@ func Print(out io.Writer, format string, document any) error {
 }
 
 // PrintPlan writes a plan for people.
-func PrintPlan(out io.Writer, p plan.Plan) error {
-	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	say := func(format string, arguments ...any) { _, _ = fmt.Fprintf(table, format+"\n", arguments...) }
+func PrintPlan(out io.Writer, p plan.Plan, shortfalls []string) error {
+	lines := &printer{table: tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)}
+	say := lines.say
 	say("Profile: %s\n", p.Profile)
 	say("COMPONENT\tPODS\tCPU\tMEMORY\tSTORAGE")
 	for _, row := range p.Rows() {
@@ -190,18 +192,10 @@ func PrintPlan(out io.Writer, p plan.Plan) error {
 	for _, line := range p.Budget {
 		say("%s\t%d\t%d", line.Name, line.Used, line.Available)
 	}
-	list := func(title string, lines []string) {
-		if len(lines) == 0 {
-			return
-		}
-		say("\n%s:", title)
-		for _, line := range lines {
-			say("  %s", line)
-		}
-	}
-	list("Overrides", p.Overrides)
-	list("Cut down", p.Clamped)
-	return write(table.Flush())
+	lines.list("Overrides", p.Overrides)
+	lines.list("Cut down", p.Clamped)
+	lines.list("No room", shortfalls)
+	return write(lines.table.Flush())
 }
 
 // Explain writes figures with their reasons: one by its name, those of a component, or all.

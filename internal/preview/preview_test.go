@@ -87,17 +87,17 @@ func TestExplainFindsOneFigureAComponentOrWhatIsNear(t *testing.T) {
 
 func TestThePlanTellsComponentsBudgetOverridesAndWhatWasCutDown(t *testing.T) {
 	var out bytes.Buffer
-	if err := PrintPlan(&out, resolved(t, "{size: Small}\n  pooler: {replicas: 2}")); err != nil {
+	if err := PrintPlan(&out, resolved(t, "{size: Small}\n  pooler: {replicas: 2}"), []string{"no node has room for one pod of api"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"size Small", "postgres.connections", "spec.pooler.replicas", "default_pool_size", "all, scaled up"} {
+	for _, want := range []string{"size Small", "postgres.connections", "spec.pooler.replicas", "default_pool_size", "all, scaled up", "no node has room"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
 	for _, format := range []string{"yaml", "json"} {
 		out.Reset()
-		if err := Print(&out, format, NewDocument(resolved(t, "{activeUsers: 1500}"))); err != nil || !strings.Contains(out.String(), "1500 active users") {
+		if err := Print(&out, format, NewDocument(resolved(t, "{activeUsers: 1500}"), nil)); err != nil || !strings.Contains(out.String(), "1500 active users") {
 			t.Errorf("%s: %v %s", format, err, out.String())
 		}
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -126,6 +127,9 @@ var restartParameters = []string{
 	"max_connections", "max_replication_slots", "max_wal_senders", "pg_stat_statements.max",
 	"shared_buffers", "shared_preload_libraries", "wal_log_hints",
 }
+
+// NeedsRestart says whether only a restart changes a setting; others are taken up while the members run.
+func NeedsRestart(setting string) bool { return slices.Contains(restartParameters, setting) }
 
 // restartHash changes exactly when members must be restarted to follow their configuration.
 func restartHash(p plan.Plan, files map[string]string) string {
