@@ -17,9 +17,9 @@ var (
 		"postgres": {"fediflow-postgres", "*.fediflow-postgres-members"},
 		"pooler":   {"fediflow-pooler-rw"},
 	}
-	// quick has all proportions of Default, but authorities that last for months.
+	// quick has authorities that last for weeks.
 	quick = Policy{
-		Authority: 200 * day, RotateBefore: 100 * day, Leaf: 60 * day, RenewAfter: 20 * day, Settle: day,
+		Authority: 80 * day, RotateBefore: 60 * day, Leaf: 30 * day, RenewAfter: 10 * day, Settle: day,
 	}
 )
 
@@ -168,7 +168,7 @@ func TestSafetyEveryPodTrustsEveryOther(t *testing.T) {
 		// Within this, every pod has read what was written.
 		lag := quick.Settle - time.Second
 		now := start
-		for now.Before(start.Add(2 * quick.Authority)) {
+		for now.Before(start.Add(100 * day)) {
 			following, when, err := quick.Next(now, kept, names)
 			if err != nil {
 				t.Fatal(err)
@@ -201,7 +201,7 @@ func TestSafetyEveryPodTrustsEveryOther(t *testing.T) {
 			}
 			pauses := []time.Duration{time.Second, quick.Settle, 2 * quick.Settle}
 			if crashes == 0 {
-				pauses = append(pauses, 7*day, 15*day)
+				pauses = append(pauses, 5*day, 7*day)
 			}
 			now = now.Add(rapid.SampledFrom(pauses).Draw(t, "pause"))
 		}

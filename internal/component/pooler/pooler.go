@@ -57,6 +57,7 @@ func deployment(p plan.Plan, access plan.Access, files map[string]string) *acapp
 		WithVolumes(
 			kube.ConfigMapVolume("config", name),
 			kube.SecretVolume("auth", p.DatabaseSecret(), postgres.KeyUserlist),
+			kube.CertificateVolume(p.CertificateSecret(plan.Pooler)),
 			kube.EmptyDir("tmp"))
 	return acapps.Deployment(name, p.Namespace).
 		WithLabels(p.Name.Labels(plan.Pooler)).
@@ -67,8 +68,13 @@ func deployment(p plan.Plan, access plan.Access, files map[string]string) *acapp
 			WithSelector(kube.Selector(p, plan.Pooler, labels(access))).
 			WithTemplate(accore.PodTemplateSpec().
 				WithLabels(kube.Labels(p, plan.Pooler, labels(access))).
-				WithAnnotations(map[string]string{plan.AnnotationConfigHash: kube.HashMap(files)}).
+				WithAnnotations(map[string]string{plan.AnnotationConfigHash: configHash(p, files)}).
 				WithSpec(spec)))
+}
+
+// configHash changes with everything that PgBouncer reads only at its start.
+func configHash(p plan.Plan, files map[string]string) string {
+	return kube.Hash(kube.HashMap(files), p.Certificates.Shown[plan.Pooler], p.Certificates.Authorities)
 }
 
 func container(p plan.Plan) *accore.ContainerApplyConfiguration {
@@ -79,6 +85,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 		WithVolumeMounts(
 			kube.Mount("config", "/etc/pgbouncer").WithReadOnly(true),
 			kube.Mount("auth", "/etc/pgbouncer-auth").WithReadOnly(true),
+			kube.CertificateMount(),
 			kube.Mount("tmp", "/tmp")).
 		WithReadinessProbe(probe.TCP("pgbouncer")).
 		WithLivenessProbe(kube.Probe{Period: 10, Timeout: 5, Failures: 6}.TCP("pgbouncer")).
@@ -90,7 +97,16 @@ func configuration(p plan.Plan, access plan.Access) string {
 	host, port := p.DatabaseServer(access)
 	return fmt.Sprintf(configurationFormat,
 		p.DatabaseName(), host, port, p.DatabaseName(), p.API.Pool.StatementMilliseconds, plan.PoolerPort,
-		p.Pooler.MaxClients, p.Pooler.PoolSize, p.Pooler.ReserveSize)
+		p.Pooler.MaxClients, p.Pooler.PoolSize, p.Pooler.ReserveSize,
+		kube.CertificateFile, kube.PrivateKeyFile, serverTLS(p))
+}
+
+// serverTLS is how PgBouncer connects to PostgreSQL.
+func serverTLS(p plan.Plan) string {
+	if p.Database.Managed == nil {
+		return "server_tls_sslmode = prefer\n"
+	}
+	return "server_tls_sslmode = verify-full\nserver_tls_ca_file = " + kube.AuthoritiesFile + "\n"
 }
 
 const configurationFormat = `[databases]
@@ -126,7 +142,10 @@ tcp_keepcnt = 3
 tcp_user_timeout = 10000
 dns_max_ttl = 5
 dns_nxdomain_ttl = 2
-`
+client_tls_sslmode = require
+client_tls_cert_file = %s
+client_tls_key_file = %s
+%s`
 
 func assess(p plan.Plan, w component.World) []component.Health {
 	healths := make([]component.Health, 0, len(p.Pooler.Accesses))
