@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,6 +34,8 @@ type patroniActor struct {
 	leader string
 	// config was put by the operator; empty until then.
 	config string
+	// shown is the members' certificate.
+	shown *x509.Certificate
 	// asked are the requests of the operator, in order.
 	asked []string
 }
@@ -60,8 +64,15 @@ func answerAsPatroni(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	shown, err := actor.certificate(request)
+	if err != nil {
+		return nil, err
+	}
 	code := actor.answer(request, body)
-	return &http.Response{StatusCode: code, Body: io.NopCloser(strings.NewReader(http.StatusText(code))), Request: request}, nil
+	return &http.Response{
+		StatusCode: code, Body: io.NopCloser(strings.NewReader(http.StatusText(code))), Request: request,
+		TLS: &tls.ConnectionState{PeerCertificates: []*x509.Certificate{shown}},
+	}, nil
 }
 
 func (a *patroniActor) answer(request *http.Request, body []byte) int {
@@ -77,6 +88,9 @@ func (a *patroniActor) answer(request *http.Request, body []byte) int {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	switch what := request.Method + " " + request.URL.Path; what {
+	case "GET /patroni":
+	case "POST /reload":
+		a.asked = append(a.asked, what)
 	case "PUT /config":
 		a.config = string(body)
 		a.asked = append(a.asked, what)
@@ -94,6 +108,25 @@ func (a *patroniActor) answer(request *http.Request, body []byte) int {
 		return http.StatusNotFound
 	}
 	return http.StatusOK
+}
+
+// certificate is what a member shows: what was in its Secret when it was last asked to read it.
+func (a *patroniActor) certificate(request *http.Request) (*x509.Certificate, error) {
+	var secret corev1.Secret
+	key := client.ObjectKey{Namespace: a.namespace, Name: names.Certificate(plan.Postgres)}
+	if err := admin.Get(request.Context(), key, &secret); err != nil {
+		return nil, err
+	}
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if a.shown == nil || request.URL.Path == "/reload" {
+		pair, err := tls.X509KeyPair(secret.Data[plan.KeyCertificate], secret.Data[plan.KeyPrivateKey])
+		if err != nil {
+			return nil, err
+		}
+		a.shown = pair.Leaf
+	}
+	return a.shown, nil
 }
 
 func (a *patroniActor) requests() []string {

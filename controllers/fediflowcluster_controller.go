@@ -91,16 +91,20 @@ func (r *FediFlowClusterReconciler) Reconcile(ctx context.Context, request ctrl.
 	if recorded == outdated {
 		return ctrl.Result{RequeueAfter: retryOutdated}, nil
 	}
-	return next(cluster), nil
+	return next(cluster, pass.Due), nil
 }
 
-// next is when to look again although nothing was heard.
-func next(cluster *v1alpha1.FediFlowCluster) ctrl.Result {
+// next is when to look again although nothing was heard. due is when something will happen by time
+// alone.
+func next(cluster *v1alpha1.FediFlowCluster, due time.Time) ctrl.Result {
 	switch {
 	case meta.IsStatusConditionTrue(cluster.Status.Conditions, v1alpha1.ConditionStalled):
 		return ctrl.Result{RequeueAfter: retryStalled}
 	case meta.IsStatusConditionTrue(cluster.Status.Conditions, v1alpha1.ConditionReady):
-		return ctrl.Result{}
+		if due.IsZero() {
+			return ctrl.Result{}
+		}
+		return ctrl.Result{RequeueAfter: max(time.Until(due), retryStalled)}
 	}
 	return ctrl.Result{RequeueAfter: retryWorking}
 }
@@ -125,7 +129,12 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	pass.Plan = &resolved
 	pass.Shortfalls = resolved.Shortfalls(facts)
 	world.Masters = r.Operations.Masters(ctx, resolved, world)
-	written, applyErr := r.apply(ctx, cluster, resolved, world)
+	resolved.Certificates, err = r.certificates(ctx, resolved)
+	written, applyErr := 0, err
+	if applyErr == nil {
+		written, applyErr = r.apply(ctx, cluster, resolved, world)
+	}
+	pass.Due = resolved.Certificates.Due
 	if written > 0 {
 		// The world was seen before these writes.
 		pass.Unsettled = fmt.Sprintf("%d objects were just changed", written)
@@ -135,15 +144,16 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	if applyErr != nil {
 		return pass, applyErr
 	}
-	return pass, r.Operations.Run(ctx, resolved, world)
+	err = r.Operations.Run(ctx, resolved, world)
+	if r.Operations.behind(resolved, world) {
+		pass.Due = time.Now().Add(retryStalled)
+	}
+	return pass, err
 }
 
 // apply writes the objects of every component whose gate is open, and prunes. It returns how many
 // objects it wrote.
 func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1.FediFlowCluster, p plan.Plan, world component.World) (int, error) {
-	if err := r.Writer.RequireSecrets(ctx, p.Namespace, p.RequiredSecrets()); err != nil {
-		return 0, err
-	}
 	contents := make([]component.Rendered, len(r.Components))
 	var rendered []component.Object
 	for i, c := range r.Components {
@@ -225,6 +235,7 @@ func (r *FediFlowClusterReconciler) record(ctx context.Context, cluster *v1alpha
 		return upToDate, fmt.Errorf("write status: %w", err)
 	}
 	r.tell(cluster, status.PrimaryChange(old, cluster.Status))
+	r.tell(cluster, status.CertificateRenewal(old, cluster.Status))
 	r.tell(cluster, status.Transition(old, cluster.Status))
 	return upToDate, nil
 }

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -22,6 +21,7 @@ import (
 	"github.com/fediflow/fediflow-operator/internal/component/catalog"
 	"github.com/fediflow/fediflow-operator/internal/observe"
 	"github.com/fediflow/fediflow-operator/internal/plan"
+	patroni "github.com/fediflow/fediflow-operator/internal/postgres"
 )
 
 // ManagerOptions are the options without which the reconciler does not work as it should: what is
@@ -99,7 +99,7 @@ func NewReconciler(manager ctrl.Manager, images plan.Images) (*FediFlowClusterRe
 		Client:     manager.GetClient(),
 		Reader:     &observe.Reader{Cache: manager.GetCache(), Images: images, ReplaceToResize: !resizes},
 		Writer:     writer,
-		Operations: &Operations{Writer: writer, Live: manager.GetAPIReader(), HTTP: &http.Client{}},
+		Operations: &Operations{Writer: writer, Live: manager.GetAPIReader(), HTTP: patroni.NewHTTP},
 		Events:     manager.GetEventRecorder("fediflow-operator"),
 		Components: catalog.Components(),
 	}, nil

@@ -42,7 +42,9 @@ type authority struct {
 func (a authority) signed(c certificate) bool { return c.CheckSignatureFrom(a.Certificate) == nil }
 
 // trusted says whether the authority is among those published with a leaf.
-func (a authority) trusted(c certificate) bool { return bytes.Contains(c.leaf.Trust, a.pair.Certificate) }
+func (a authority) trusted(c certificate) bool {
+	return bytes.Contains(c.leaf.Trust, a.pair.Certificate)
+}
 
 func parse(pair Pair) (certificate, error) {
 	both, err := tls.X509KeyPair(pair.Certificate, pair.Key)

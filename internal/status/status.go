@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +32,8 @@ type Pass struct {
 	Healths    []component.Health
 	Database   *v1alpha1.DatabaseStatus
 	Redis      []v1alpha1.RedisStoreStatus
+	// Due is when something happens by time alone; zero where nothing does.
+	Due time.Time
 }
 
 // New is the status of a cluster after a pass. What the pass did not find out stays as it was.
@@ -40,6 +43,9 @@ func New(old v1alpha1.FediFlowClusterStatus, pass Pass) v1alpha1.FediFlowCluster
 	if pass.Plan != nil {
 		status.Plan = planStatus(*pass.Plan)
 		meta.SetStatusCondition(&status.Conditions, schedulable(pass))
+		if expires := pass.Plan.Certificates.Expires; !expires.IsZero() {
+			status.CertificateExpires = &metav1.Time{Time: expires}
+		}
 	}
 	if len(pass.Healths) > 0 {
 		status.Database, status.Redis = pass.Database, pass.Redis

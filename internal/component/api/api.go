@@ -58,7 +58,7 @@ func service(p plan.Plan) *accore.ServiceApplyConfiguration {
 
 func deployment(p plan.Plan) *acapps.DeploymentApplyConfiguration {
 	spec := kube.PodSpec(p, kube.ApplicationUser).
-		WithTerminationGracePeriodSeconds(contract.ShutdownGraceSeconds + 15).
+		WithTerminationGracePeriodSeconds(contract.ShutdownGraceSeconds+15).
 		WithTopologySpreadConstraints(kube.SpreadSoft(p, plan.API, nil)).
 		WithContainers(container(p)).
 		WithVolumes(kube.EmptyDir("tmp"), kube.AuthoritiesVolume(p.CertificateSecret(plan.Pooler)))
