@@ -142,7 +142,7 @@ func TestClientsAuthenticateBySCRAMFromTheMountedUserList(t *testing.T) {
 		container := pod.Containers[0]
 		mounted := ""
 		for _, volume := range pod.Volumes {
-			if volume.Secret == nil {
+			if volume.Secret == nil || *volume.Secret.SecretName == p.CertificateSecret(plan.Pooler) {
 				continue
 			}
 			if *volume.Secret.SecretName != p.DatabaseSecret() || len(volume.Secret.Items) != 1 || *volume.Secret.Items[0].Key != "userlist.txt" {
