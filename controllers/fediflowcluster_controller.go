@@ -134,7 +134,7 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	if applyErr == nil {
 		written, applyErr = r.apply(ctx, cluster, resolved, world)
 	}
-	pass.Due = resolved.Certificates.Due
+	pass.Due = resolved.Certificates.Due.Time
 	if written > 0 {
 		// The world was seen before these writes.
 		pass.Unsettled = fmt.Sprintf("%d objects were just changed", written)

@@ -81,7 +81,7 @@ func (w *Writer) givenCertificates(ctx context.Context, p plan.Plan, now time.Ti
 }
 
 func describe(p plan.Plan, now, due time.Time, leaves map[plan.ComponentName]certs.Leaf) (plan.Certificates, error) {
-	found := plan.Certificates{Due: due, Shown: map[plan.ComponentName]string{}}
+	found := plan.Certificates{Due: metav1.NewTime(due), Shown: map[plan.ComponentName]string{}}
 	for component, dnsNames := range p.CertificateNames() {
 		leaf := leaves[component]
 		expires, err := certs.Check(now, leaf, dnsNames)
@@ -89,8 +89,8 @@ func describe(p plan.Plan, now, due time.Time, leaves map[plan.ComponentName]cer
 			return plan.Certificates{}, problem(v1alpha1.ReasonCertificateInvalid,
 				"the certificate in Secret %s cannot be used for %s: %s", p.CertificateSecret(component), component, err)
 		}
-		if found.Expires.IsZero() || expires.Before(found.Expires) {
-			found.Expires = expires
+		if found.Expires.IsZero() || expires.Before(found.Expires.Time) {
+			found.Expires = metav1.NewTime(expires)
 		}
 		found.Shown[component] = certs.DigestPEM(leaf.Certificate)
 		found.Authorities = string(leaf.Trust)

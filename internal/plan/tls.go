@@ -1,6 +1,6 @@
 package plan
 
-import "time"
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // TLSPlan says where certificates come from.
 type TLSPlan struct {
@@ -23,9 +23,9 @@ type Certificates struct {
 	// Shown are the digests of the certificates, by component.
 	Shown map[ComponentName]string
 	// Expires is when the first of them does.
-	Expires time.Time
+	Expires metav1.Time
 	// Due is when to look at them again.
-	Due time.Time
+	Due metav1.Time
 }
 
 // CertificateSecret is the Secret with the certificate of a component.

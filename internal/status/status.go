@@ -44,7 +44,7 @@ func New(old v1alpha1.FediFlowClusterStatus, pass Pass) v1alpha1.FediFlowCluster
 		status.Plan = planStatus(*pass.Plan)
 		meta.SetStatusCondition(&status.Conditions, schedulable(pass))
 		if expires := pass.Plan.Certificates.Expires; !expires.IsZero() {
-			status.CertificateExpires = &metav1.Time{Time: expires}
+			status.CertificateExpires = &expires
 		}
 	}
 	if len(pass.Healths) > 0 {
