@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/fediflow/fediflow-operator/internal/apply"
 	"github.com/fediflow/fediflow-operator/internal/certs"
 	"github.com/fediflow/fediflow-operator/internal/component"
 	"github.com/fediflow/fediflow-operator/internal/component/postgres"
@@ -19,9 +20,9 @@ import (
 
 // certificates keeps the certificates of a cluster. Without them nothing is applied: what pods show
 // and trust is part of what they are made of.
-func (r *FediFlowClusterReconciler) certificates(ctx context.Context, p plan.Plan) (plan.Certificates, error) {
+func (r *FediFlowClusterReconciler) certificates(ctx context.Context, p plan.Plan) (apply.Certificates, error) {
 	if err := r.Writer.RequireSecrets(ctx, p.Namespace, p.RequiredSecrets()); err != nil {
-		return plan.Certificates{}, err
+		return apply.Certificates{}, err
 	}
 	return r.Writer.Certificates(ctx, p, time.Now())
 }

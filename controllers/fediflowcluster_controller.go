@@ -129,12 +129,13 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	pass.Plan = &resolved
 	pass.Shortfalls = resolved.Shortfalls(facts)
 	world.Masters = r.Operations.Masters(ctx, resolved, world)
-	resolved.Certificates, err = r.certificates(ctx, resolved)
-	written, applyErr := 0, err
+	certificates, applyErr := r.certificates(ctx, resolved)
+	resolved.Certificates = certificates.Certificates
+	written := 0
 	if applyErr == nil {
 		written, applyErr = r.apply(ctx, cluster, resolved, world)
 	}
-	pass.Due = resolved.Certificates.Due.Time
+	pass.Expires, pass.Due = certificates.Expires, certificates.Due
 	if written > 0 {
 		// The world was seen before these writes.
 		pass.Unsettled = fmt.Sprintf("%d objects were just changed", written)

@@ -27,15 +27,23 @@ const (
 // recheck is how often a certificate is looked at that somebody else renews.
 const recheck = time.Hour
 
+// Certificates are what pods show and trust, and for how long.
+type Certificates struct {
+	plan.Certificates
+
+	// Expires is when the first of them does, Due is when to look at them again.
+	Expires, Due time.Time
+}
+
 // Certificates keeps the Secrets with certificates and says what is in them. Nothing is written
 // unless all of them could be read; what cannot be used is reported and left as it is.
-func (w *Writer) Certificates(ctx context.Context, p plan.Plan, now time.Time) (plan.Certificates, error) {
+func (w *Writer) Certificates(ctx context.Context, p plan.Plan, now time.Time) (Certificates, error) {
 	if p.TLS.GivenSecret != "" {
 		return w.givenCertificates(ctx, p, now)
 	}
 	secrets, state, err := w.readCertificates(ctx, p)
 	if err != nil {
-		return plan.Certificates{}, err
+		return Certificates{}, err
 	}
 	names := map[string][]string{}
 	for component, dnsNames := range p.CertificateNames() {
@@ -43,20 +51,20 @@ func (w *Writer) Certificates(ctx context.Context, p plan.Plan, now time.Time) (
 	}
 	next, due, err := certs.Default.Next(now, state, names)
 	if err != nil {
-		return plan.Certificates{}, problem(v1alpha1.ReasonCertificateInvalid,
+		return Certificates{}, problem(v1alpha1.ReasonCertificateInvalid,
 			"the Secrets %s hold something that is no certificate: %s: restore them from a backup",
 			slices.Sorted(maps.Keys(secrets)), err)
 	}
 	// First the authority: what was signed by one that is not kept could never be renewed.
 	err = w.writeCertificate(ctx, p, plan.Postgres, secrets, p.Name.Authority(), authorityData(next.Authorities))
 	if err != nil {
-		return plan.Certificates{}, err
+		return Certificates{}, err
 	}
 	leaves := map[plan.ComponentName]certs.Leaf{}
 	for _, component := range slices.Sorted(maps.Keys(p.CertificateNames())) {
 		leaf := next.Leaves[p.Name.Certificate(component)]
 		if err := w.writeCertificate(ctx, p, component, secrets, p.Name.Certificate(component), leafData(leaf)); err != nil {
-			return plan.Certificates{}, err
+			return Certificates{}, err
 		}
 		leaves[component] = leaf
 	}
@@ -64,13 +72,13 @@ func (w *Writer) Certificates(ctx context.Context, p plan.Plan, now time.Time) (
 }
 
 // givenCertificates checks a certificate that somebody else keeps.
-func (w *Writer) givenCertificates(ctx context.Context, p plan.Plan, now time.Time) (plan.Certificates, error) {
+func (w *Writer) givenCertificates(ctx context.Context, p plan.Plan, now time.Time) (Certificates, error) {
 	secret, err := w.readSecret(ctx, p.Namespace, p.TLS.GivenSecret)
 	if err != nil {
-		return plan.Certificates{}, err
+		return Certificates{}, err
 	}
 	if secret == nil {
-		return plan.Certificates{}, problem(v1alpha1.ReasonSecretNotFound,
+		return Certificates{}, problem(v1alpha1.ReasonSecretNotFound,
 			"Secret %s, which the spec names, does not exist in namespace %s: create it", p.TLS.GivenSecret, p.Namespace)
 	}
 	leaves := map[plan.ComponentName]certs.Leaf{}
@@ -80,17 +88,18 @@ func (w *Writer) givenCertificates(ctx context.Context, p plan.Plan, now time.Ti
 	return describe(p, now, now.Add(recheck), leaves)
 }
 
-func describe(p plan.Plan, now, due time.Time, leaves map[plan.ComponentName]certs.Leaf) (plan.Certificates, error) {
-	found := plan.Certificates{Due: metav1.NewTime(due), Shown: map[plan.ComponentName]string{}}
+func describe(p plan.Plan, now, due time.Time, leaves map[plan.ComponentName]certs.Leaf) (Certificates, error) {
+	found := Certificates{Due: due}
+	found.Shown = map[plan.ComponentName]string{}
 	for component, dnsNames := range p.CertificateNames() {
 		leaf := leaves[component]
 		expires, err := certs.Check(now, leaf, dnsNames)
 		if err != nil {
-			return plan.Certificates{}, problem(v1alpha1.ReasonCertificateInvalid,
+			return Certificates{}, problem(v1alpha1.ReasonCertificateInvalid,
 				"the certificate in Secret %s cannot be used for %s: %s", p.CertificateSecret(component), component, err)
 		}
-		if found.Expires.IsZero() || expires.Before(found.Expires.Time) {
-			found.Expires = metav1.NewTime(expires)
+		if found.Expires.IsZero() || expires.Before(found.Expires) {
+			found.Expires = expires
 		}
 		found.Shown[component] = certs.DigestPEM(leaf.Certificate)
 		found.Authorities = string(leaf.Trust)

@@ -1,7 +1,5 @@
 package plan
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 // TLSPlan says where certificates come from.
 type TLSPlan struct {
 	// GivenSecret has a certificate for everything, kept by somebody else; empty where the operator
@@ -22,10 +20,6 @@ type Certificates struct {
 	Authorities string
 	// Shown are the digests of the certificates, by component.
 	Shown map[ComponentName]string
-	// Expires is when the first of them does.
-	Expires metav1.Time
-	// Due is when to look at them again.
-	Due metav1.Time
 }
 
 // CertificateSecret is the Secret with the certificate of a component.

@@ -32,6 +32,8 @@ type Pass struct {
 	Healths    []component.Health
 	Database   *v1alpha1.DatabaseStatus
 	Redis      []v1alpha1.RedisStoreStatus
+	// Expires is when the first certificate does; zero where that is not known.
+	Expires time.Time
 	// Due is when something happens by time alone; zero where nothing does.
 	Due time.Time
 }
@@ -43,8 +45,8 @@ func New(old v1alpha1.FediFlowClusterStatus, pass Pass) v1alpha1.FediFlowCluster
 	if pass.Plan != nil {
 		status.Plan = planStatus(*pass.Plan)
 		meta.SetStatusCondition(&status.Conditions, schedulable(pass))
-		if expires := pass.Plan.Certificates.Expires; !expires.IsZero() {
-			status.CertificateExpires = &expires
+		if !pass.Expires.IsZero() {
+			status.CertificateExpires = &metav1.Time{Time: pass.Expires}
 		}
 	}
 	if len(pass.Healths) > 0 {
