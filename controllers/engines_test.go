@@ -110,25 +110,6 @@ func (a *patroniActor) answer(request *http.Request, body []byte) int {
 	return http.StatusOK
 }
 
-// certificate is what a member shows: what was in its Secret when it was last asked to read it.
-func (a *patroniActor) certificate(request *http.Request) (*x509.Certificate, error) {
-	var secret corev1.Secret
-	key := client.ObjectKey{Namespace: a.namespace, Name: names.Certificate(plan.Postgres)}
-	if err := admin.Get(request.Context(), key, &secret); err != nil {
-		return nil, err
-	}
-	a.mutex.Lock()
-	defer a.mutex.Unlock()
-	if a.shown == nil || request.URL.Path == "/reload" {
-		pair, err := tls.X509KeyPair(secret.Data[plan.KeyCertificate], secret.Data[plan.KeyPrivateKey])
-		if err != nil {
-			return nil, err
-		}
-		a.shown = pair.Leaf
-	}
-	return a.shown, nil
-}
-
 func (a *patroniActor) requests() []string {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()

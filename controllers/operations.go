@@ -243,7 +243,8 @@ func (o *Operations) patroni(ctx context.Context, p plan.Plan, world component.W
 		if pod.Name != member {
 			continue
 		}
-		client := patroni.Client{Address: pod.Status.PodIP, Password: password, HTTP: o.HTTP(p.Certificates.Authorities, p.Name.PostgresMembers())}
+		http := o.HTTP(p.Certificates.Authorities, p.Name.PostgresMembers())
+		client := patroni.Client{Address: pod.Status.PodIP, Password: password, HTTP: http}
 		if err := question(client); err != nil {
 			o.passwords.forget(p.Namespace, secret)
 			return fmt.Errorf("ask Patroni of %s: %w", member, err)

@@ -74,6 +74,16 @@ func (p Policy) Next(now time.Time, state State, names map[string][]string) (Sta
 	if err != nil {
 		return State{}, time.Time{}, err
 	}
+	next, err := p.renew(now, authorities, leaves, names)
+	if err != nil {
+		return State{}, time.Time{}, err
+	}
+	when, err := p.wake(next)
+	return next, when, err
+}
+
+// renew keeps the leaves that are as they should be, and issues the others.
+func (p Policy) renew(now time.Time, authorities []authority, leaves map[string]certificate, names map[string][]string) (State, error) {
 	next := State{Leaves: map[string]Leaf{}}
 	for _, a := range authorities {
 		next.Authorities = append(next.Authorities, a.pair)
@@ -89,12 +99,11 @@ func (p Policy) Next(now time.Time, state State, names map[string][]string) (Sta
 		}
 		pair, err := p.issue(now, issuer, dnsNames)
 		if err != nil {
-			return State{}, time.Time{}, err
+			return State{}, err
 		}
 		next.Leaves[name] = Leaf{pair, trust}
 	}
-	when, err := p.wake(next)
-	return next, when, err
+	return next, nil
 }
 
 // issuer signs: the newest authority, once every leaf has been published with it for long enough.
