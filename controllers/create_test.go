@@ -48,8 +48,11 @@ PodDisruptionBudget fediflow-redis-queue
 PodDisruptionBudget fediflow-redis-sentinel
 Role fediflow-postgres
 RoleBinding fediflow-postgres
+Secret fediflow-ca
 Secret fediflow-pooler-admin
+Secret fediflow-pooler-tls
 Secret fediflow-postgres-credentials
+Secret fediflow-postgres-tls
 Secret fediflow-redis-credentials
 Service fediflow-api
 Service fediflow-edge

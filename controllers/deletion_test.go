@@ -65,7 +65,8 @@ func TestDeletionKeepsTheDataAndPatronisStateAndNothingElse(t *testing.T) {
 			outlives[name] = true
 		}
 	}
-	want := set("Secret fediflow-app-secrets\nSecret fediflow-pooler-admin\nSecret fediflow-postgres-credentials\nSecret fediflow-redis-credentials\n" +
+	want := set("Secret fediflow-app-secrets\nSecret fediflow-ca\nSecret fediflow-pooler-admin\nSecret fediflow-pooler-tls\nSecret fediflow-postgres-credentials\n" +
+		"Secret fediflow-postgres-tls\nSecret fediflow-redis-credentials\n" +
 		"Service fediflow-postgres-config\nService fediflow-postgres-failover\nService fediflow-postgres-sync\n")
 	if len(outlives) != len(want) {
 		t.Errorf("what stays is %v", outlives)

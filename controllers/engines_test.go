@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,6 +34,8 @@ type patroniActor struct {
 	leader string
 	// config was put by the operator; empty until then.
 	config string
+	// shown is the members' certificate.
+	shown *x509.Certificate
 	// asked are the requests of the operator, in order.
 	asked []string
 }
@@ -60,8 +64,15 @@ func answerAsPatroni(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	shown, err := actor.certificate(request)
+	if err != nil {
+		return nil, err
+	}
 	code := actor.answer(request, body)
-	return &http.Response{StatusCode: code, Body: io.NopCloser(strings.NewReader(http.StatusText(code))), Request: request}, nil
+	return &http.Response{
+		StatusCode: code, Body: io.NopCloser(strings.NewReader(http.StatusText(code))), Request: request,
+		TLS: &tls.ConnectionState{PeerCertificates: []*x509.Certificate{shown}},
+	}, nil
 }
 
 func (a *patroniActor) answer(request *http.Request, body []byte) int {
@@ -77,6 +88,9 @@ func (a *patroniActor) answer(request *http.Request, body []byte) int {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	switch what := request.Method + " " + request.URL.Path; what {
+	case "GET /patroni":
+	case "POST /reload":
+		a.asked = append(a.asked, what)
 	case "PUT /config":
 		a.config = string(body)
 		a.asked = append(a.asked, what)

@@ -129,7 +129,14 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	pass.Plan = &resolved
 	pass.Shortfalls = resolved.Shortfalls(facts)
 	world.Masters = r.Operations.Masters(ctx, resolved, world)
-	written, applyErr := r.apply(ctx, cluster, resolved, world)
+	certificates, applyErr := r.certificates(ctx, resolved)
+	resolved.Certificates = certificates.Certificates
+	written := 0
+	if applyErr == nil {
+		written, applyErr = r.apply(ctx, cluster, resolved, world)
+	}
+	pass.Expires = certificates.Expires
+	pass.Wake(certificates.Due)
 	if written > 0 {
 		// The world was seen before these writes.
 		pass.Unsettled = fmt.Sprintf("%d objects were just changed", written)
@@ -140,7 +147,11 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	if applyErr != nil {
 		return pass, applyErr
 	}
-	return pass, r.Operations.Run(ctx, resolved, world, requested)
+	err = r.Operations.Run(ctx, resolved, world, requested)
+	if r.Operations.behind(resolved, world) {
+		pass.Wake(time.Now().Add(retryStalled))
+	}
+	return pass, err
 }
 
 // request judges the switchover that was asked for, if any.
@@ -152,7 +163,7 @@ func (r *FediFlowClusterReconciler) request(cluster *v1alpha1.FediFlowCluster, p
 	}
 	pass.Database.Switchover = judged
 	if judged.State == v1alpha1.SwitchoverPending {
-		pass.Due = now.Add(retryWorking)
+		pass.Wake(now.Add(retryWorking))
 	}
 	return handover
 }
@@ -160,9 +171,6 @@ func (r *FediFlowClusterReconciler) request(cluster *v1alpha1.FediFlowCluster, p
 // apply writes the objects of every component whose gate is open, and prunes. It returns how many
 // objects it wrote.
 func (r *FediFlowClusterReconciler) apply(ctx context.Context, cluster *v1alpha1.FediFlowCluster, p plan.Plan, world component.World) (int, error) {
-	if err := r.Writer.RequireSecrets(ctx, p.Namespace, p.RequiredSecrets()); err != nil {
-		return 0, err
-	}
 	contents := make([]component.Rendered, len(r.Components))
 	var rendered []component.Object
 	for i, c := range r.Components {
@@ -244,6 +252,7 @@ func (r *FediFlowClusterReconciler) record(ctx context.Context, cluster *v1alpha
 		return upToDate, fmt.Errorf("write status: %w", err)
 	}
 	r.tell(cluster, status.PrimaryChange(old, cluster.Status))
+	r.tell(cluster, status.CertificateRenewal(old, cluster.Status))
 	r.tell(cluster, status.Transition(old, cluster.Status))
 	return upToDate, nil
 }

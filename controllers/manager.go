@@ -1,8 +1,6 @@
 package controllers
 
 import (
-	"net/http"
-
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -15,6 +13,7 @@ import (
 	"github.com/fediflow/fediflow-operator/internal/component/catalog"
 	"github.com/fediflow/fediflow-operator/internal/observe"
 	"github.com/fediflow/fediflow-operator/internal/plan"
+	patroni "github.com/fediflow/fediflow-operator/internal/postgres"
 )
 
 // ManagerOptions are the options without which the reconciler does not work as it should: what is
@@ -65,7 +64,7 @@ func NewReconciler(manager ctrl.Manager, images plan.Images) (*FediFlowClusterRe
 		Client:     manager.GetClient(),
 		Reader:     &observe.Reader{Cache: manager.GetCache(), Images: images, ReplaceToResize: !resizes},
 		Writer:     writer,
-		Operations: &Operations{Writer: writer, Live: manager.GetAPIReader(), HTTP: &http.Client{}},
+		Operations: &Operations{Writer: writer, Live: manager.GetAPIReader(), HTTP: patroni.NewHTTP},
 		Events:     manager.GetEventRecorder("fediflow-operator"),
 		Components: catalog.Components(),
 	}, nil

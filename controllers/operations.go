@@ -30,9 +30,11 @@ type Operations struct {
 	Writer *apply.Writer
 	// Live reads Secrets; a value is kept in memory until it stops working.
 	Live client.Reader
-	HTTP *http.Client
+	// HTTP makes a client for servers that show a certificate of this name by one of the authorities.
+	HTTP func(authorities, serverName string) *http.Client
 
 	passwords passwordCache
+	shown     shownCertificates
 }
 
 // Masters asks Sentinel for the master of every store. A store without an answer is absent.
@@ -63,6 +65,7 @@ func (o *Operations) Run(ctx context.Context, p plan.Plan, world component.World
 	return errors.Join(
 		o.tuneStores(ctx, p, world),
 		o.resize(ctx, p, world),
+		o.showCertificates(ctx, p, world),
 		o.configureDatabase(ctx, p, world),
 		o.rollDatabase(ctx, p, world, requested),
 		o.rollRedis(ctx, p, world),
@@ -253,7 +256,8 @@ func (o *Operations) patroni(ctx context.Context, p plan.Plan, world component.W
 		if pod.Name != member {
 			continue
 		}
-		client := patroni.Client{Address: pod.Status.PodIP, Password: password, HTTP: o.HTTP}
+		http := o.HTTP(p.Certificates.Authorities, p.Name.PostgresMembers())
+		client := patroni.Client{Address: pod.Status.PodIP, Password: password, HTTP: http}
 		if err := question(client); err != nil {
 			o.passwords.forget(p.Namespace, secret)
 			return fmt.Errorf("ask Patroni of %s: %w", member, err)

@@ -56,7 +56,7 @@ func startOperator() (*operator, error) {
 	}
 	o.passes = &passes{Reader: o.reconciler.Reader.Cache, started: map[string]int{}}
 	o.reconciler.Reader.Cache = o.passes
-	o.reconciler.Operations.HTTP = &http.Client{Transport: roundTripper(answerAsPatroni)}
+	o.reconciler.Operations.HTTP = func(string, string) *http.Client { return &http.Client{Transport: roundTripper(answerAsPatroni)} }
 	if err := o.reconciler.SetupWithManager(o.manager); err != nil {
 		return nil, err
 	}

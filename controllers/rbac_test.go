@@ -106,8 +106,8 @@ func TestTheOperatorReachesOnlySecretsOfEnrolledNamespaces(t *testing.T) {
 		"list": func() error {
 			return operator.List(t.Context(), &corev1.SecretList{}, client.InNamespace(enrolled.namespace))
 		},
-		"update": func() error { return operator.Update(t.Context(), secret(enrolled, "theirs")) },
-		"delete": func() error { return operator.Delete(t.Context(), secret(enrolled, "theirs")) },
+		"update elsewhere": func() error { return operator.Update(t.Context(), secret(foreign, "theirs")) },
+		"delete":           func() error { return operator.Delete(t.Context(), secret(enrolled, "theirs")) },
 		"patch": func() error {
 			return operator.Patch(t.Context(), secret(enrolled, "theirs"), client.RawPatch("application/merge-patch+json", []byte(`{"data":{}}`)))
 		},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
+	"github.com/fediflow/fediflow-operator/internal/certs"
 	"github.com/fediflow/fediflow-operator/internal/plan"
 )
 
@@ -78,8 +80,10 @@ func testRestingPlatform(t *testing.T, p *platform) {
 	start := current.wire.mark()
 	p.passes(t, 2)
 	for _, request := range current.wire.since(start, p.namespace) {
-		// Secrets are looked up live, and only whether they are there.
-		lookup := strings.Contains(request.path, "/secrets/") && strings.Contains(request.accept, "as=PartialObjectMetadata")
+		// Secrets are looked up live, and only whether they are there, but for certificates.
+		certificate := strings.HasSuffix(request.path, "-tls") || strings.HasSuffix(request.path, "/"+names.Authority())
+		lookup := strings.Contains(request.path, "/secrets/") &&
+			(certificate || strings.Contains(request.accept, "as=PartialObjectMetadata"))
 		if request.writes() || !lookup {
 			t.Errorf("a pass at rest made the request %s", request)
 		}
@@ -106,7 +110,9 @@ func TestAReadyPlatformIsLeftAlone(t *testing.T) {
 	other.declare(t)
 	other.waitStalled(t, v1alpha1.ReasonSecretForbidden)
 	request := ctrl.Request{NamespacedName: p.key(string(names))}
-	if result, err := current.reconciler.Reconcile(t.Context(), request); err != nil || result != (ctrl.Result{}) {
+	// It looks again when a certificate is due, weeks later.
+	result, err := current.reconciler.Reconcile(t.Context(), request)
+	if due := certs.Default.RenewAfter; err != nil || result.RequeueAfter > due || result.RequeueAfter < due-time.Hour {
 		t.Errorf("the operator wants to look again: %v, %v", result, err)
 	}
 	for name, happens := range map[string]func(p *platform, what string){

@@ -64,6 +64,20 @@ type FediFlowClusterSpec struct {
 	// edge overrides the HTTP caches in front of the platform.
 	// +optional
 	Edge *EdgeSpec `json:"edge,omitempty"`
+
+	// tls overrides where the certificates between the pods of the database path come from.
+	// Default: from an authority of this cluster's own, which the operator creates and renews.
+	// +optional
+	TLS *TLSSpec `json:"tls,omitempty"`
+}
+
+// TLSSpec names a certificate that somebody else keeps, such as cert-manager.
+type TLSSpec struct {
+	// certificateSecret is a Secret of type kubernetes.io/tls in this namespace with the keys
+	// tls.crt, tls.key and ca.crt. PostgreSQL members and poolers use it; it must be for the names
+	// that docs/tls.md lists, and ca.crt should be an authority that signs for nobody else.
+	// +required
+	CertificateSecret SecretName `json:"certificateSecret"`
 }
 
 // SecretName names a Secret in the namespace of the cluster.

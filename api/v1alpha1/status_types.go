@@ -30,6 +30,8 @@ const (
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretForbidden: the operator may not use Secrets in this namespace; enrol it with config/namespace.
 	ReasonSecretForbidden = "SecretForbidden"
+	// ReasonCertificateInvalid: a Secret holds a certificate that cannot be used; the message says why.
+	ReasonCertificateInvalid = "CertificateInvalid"
 	// ReasonStorageClassNotFound: a StorageClass that the spec names does not exist.
 	ReasonStorageClassNotFound = "StorageClassNotFound"
 	// ReasonRegionNotFound: no node carries the label of a region that the spec names.
@@ -309,6 +311,10 @@ type FediFlowClusterStatus struct {
 	// database members and roles.
 	// +optional
 	Database *DatabaseStatus `json:"database,omitempty"`
+	// certificateExpires is when the first certificate of the database path expires. Those that the
+	// operator keeps are renewed months before.
+	// +optional
+	CertificateExpires *metav1.Time `json:"certificateExpires,omitempty"`
 	// redis stores and their masters.
 	// +optional
 	// +listType=map

@@ -94,6 +94,38 @@ func SecretVolume(name, secret, key string) *accore.VolumeApplyConfiguration {
 		WithItems(accore.KeyToPath().WithKey(key).WithPath(key)))
 }
 
+// Where every pod finds certificates, and the authorities to trust.
+const (
+	CertificatePath = "/etc/fediflow/tls"
+	AuthoritiesFile = CertificatePath + "/" + plan.KeyAuthorities
+	CertificateFile = CertificatePath + "/" + plan.KeyCertificate
+	PrivateKeyFile  = CertificatePath + "/" + plan.KeyPrivateKey
+)
+
+// tlsVolume is the name of the volume with certificates.
+const tlsVolume = "tls"
+
+// AuthoritiesVolume holds what is needed to verify servers.
+func AuthoritiesVolume(secret string) *accore.VolumeApplyConfiguration {
+	return SecretVolume(tlsVolume, secret, plan.KeyAuthorities)
+}
+
+// CertificateVolume also holds what is needed to be a server. PostgreSQL refuses a key that others
+// can read; the pod's group can.
+func CertificateVolume(secret string) *accore.VolumeApplyConfiguration {
+	volume := AuthoritiesVolume(secret)
+	volume.Secret.WithDefaultMode(0o440)
+	for _, key := range []string{plan.KeyCertificate, plan.KeyPrivateKey} {
+		volume.Secret.WithItems(accore.KeyToPath().WithKey(key).WithPath(key))
+	}
+	return volume
+}
+
+// CertificateMount mounts either of them.
+func CertificateMount() *accore.VolumeMountApplyConfiguration {
+	return Mount(tlsVolume, CertificatePath).WithReadOnly(true)
+}
+
 // Probe timing, in seconds and attempts.
 type Probe struct {
 	Period, Timeout, Failures int32
@@ -102,6 +134,13 @@ type Probe struct {
 // HTTP probes a path.
 func (p Probe) HTTP(path, port string) *accore.ProbeApplyConfiguration {
 	return p.base().WithHTTPGet(accore.HTTPGetAction().WithPath(path).WithPort(intstr.FromString(port)))
+}
+
+// HTTPS probes a path; the kubelet does not verify the certificate.
+func (p Probe) HTTPS(path, port string) *accore.ProbeApplyConfiguration {
+	probe := p.HTTP(path, port)
+	probe.HTTPGet.WithScheme(corev1.URISchemeHTTPS)
+	return probe
 }
 
 // TCP probes a port.

@@ -69,6 +69,9 @@ func (p *Plan) Short(name string) string { return strings.TrimPrefix(name, strin
 // RequiredSecrets are the Secrets that the spec names and that somebody else must have created.
 func (p *Plan) RequiredSecrets() []string {
 	names := append([]string{}, p.PullSecrets...)
+	if p.TLS.GivenSecret != "" {
+		names = append(names, p.TLS.GivenSecret)
+	}
 	if external := p.Database.External; external != nil {
 		names = append(names, external.CredentialsSecret)
 	}

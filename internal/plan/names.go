@@ -46,6 +46,14 @@ func (c ClusterName) PostgresPatroni() string { return c.Component(Postgres) + "
 // PostgresCredentials is the Secret with the database passwords.
 func (c ClusterName) PostgresCredentials() string { return c.Component(Postgres) + "-credentials" }
 
+// Authority is the Secret with the key that signs certificates.
+func (c ClusterName) Authority() string { return string(c) + "-ca" }
+
+// Certificate is the Secret with the certificate of a component.
+func (c ClusterName) Certificate(component ComponentName) string {
+	return c.Component(component) + "-tls"
+}
+
 // Pooler is the name of the pooler of a direction.
 func (c ClusterName) Pooler(access Access) string { return c.Component(Pooler) + "-" + string(access) }
 

@@ -152,7 +152,7 @@ var notFigures = []string{
 	"spec.profile.ceiling.cpu", "spec.profile.ceiling.memory",
 	"spec.edge.regions[us-east].name",
 	"spec.database.external.host", "spec.database.external.port", "spec.database.external.database",
-	"spec.database.external.credentialsSecret.name",
+	"spec.database.external.credentialsSecret.name", "spec.tls.certificateSecret.name",
 }
 
 func TestAnExplicitFieldWinsOverEverySizeAndIsListed(t *testing.T) {

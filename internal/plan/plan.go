@@ -23,6 +23,9 @@ type Plan struct {
 	Pooler    PoolerPlan
 	Redis     RedisPlan
 	Edge      EdgePlan
+	TLS       TLSPlan
+	// Certificates are what pods show and trust now; empty where nobody has looked.
+	Certificates Certificates
 	// Resize is how pods that hold state or a warm cache follow a change of CPU and memory.
 	Resize string
 	// Zonal plans put members in different zones, others on different nodes.

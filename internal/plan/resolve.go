@@ -40,6 +40,9 @@ func Resolve(cluster *v1alpha1.FediFlowCluster, facts Facts) (Plan, []Problem) {
 	if facts.ReplaceToResize {
 		p.Resize = ResizeByReplacement
 	}
+	if spec.TLS != nil {
+		p.TLS.GivenSecret = spec.TLS.CertificateSecret.Name
+	}
 	p.Database = resolveDatabase(l, p.Name, spec, base.Postgres, facts)
 	p.Redis = resolveRedis(l, p.Name, spec, base, facts)
 	p.Pooler = resolvePooler(l, spec, base.Pooler, facts)

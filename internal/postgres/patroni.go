@@ -5,6 +5,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -48,26 +49,32 @@ func (c *Client) Reload(ctx context.Context) error {
 }
 
 func (c *Client) send(ctx context.Context, method, path string, body []byte) error {
+	_, err := c.ask(ctx, method, path, body)
+	return err
+}
+
+// ask sends a request and returns the connection's state.
+func (c *Client) ask(ctx context.Context, method, path string, body []byte) (*tls.ConnectionState, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	url := "http://" + net.JoinHostPort(c.Address, strconv.Itoa(int(component.PatroniPort))) + path
+	url := "https://" + net.JoinHostPort(c.Address, strconv.Itoa(int(component.PatroniPort))) + path
 	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("build request: %w", err)
+		return nil, fmt.Errorf("build request: %w", err)
 	}
 	request.SetBasicAuth(component.RestAPIUser, c.Password)
 	request.Header.Set("Content-Type", "application/json")
 	response, err := c.HTTP.Do(request)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode < http.StatusMultipleChoices {
-		return nil
+		return response.TLS, nil
 	}
 	answer, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
 	if err != nil {
-		return fmt.Errorf("%s %s: read answer: %w", method, path, err)
+		return nil, fmt.Errorf("%s %s: read answer: %w", method, path, err)
 	}
-	return fmt.Errorf("%s %s: status %d: %s", method, path, response.StatusCode, answer)
+	return nil, fmt.Errorf("%s %s: status %d: %s", method, path, response.StatusCode, answer)
 }

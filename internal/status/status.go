@@ -26,14 +26,23 @@ type Pass struct {
 	Unsettled string
 	// Failure is the error after which the pass is tried again; it is empty where there was none.
 	Failure string
-	// Due is when something will happen by time alone; zero where nothing will.
-	Due  time.Time
-	Plan *plan.Plan
+	Plan    *plan.Plan
 	// Shortfalls are what nodes and quotas lack for the plan.
 	Shortfalls []string
 	Healths    []component.Health
 	Database   *v1alpha1.DatabaseStatus
 	Redis      []v1alpha1.RedisStoreStatus
+	// Expires is when the first certificate does; zero where that is not known.
+	Expires time.Time
+	// Due is when something happens by time alone; zero where nothing does.
+	Due time.Time
+}
+
+// Wake makes the next pass happen no later than at this time.
+func (p *Pass) Wake(at time.Time) {
+	if !at.IsZero() && (p.Due.IsZero() || at.Before(p.Due)) {
+		p.Due = at
+	}
 }
 
 // New is the status of a cluster after a pass. What the pass did not find out stays as it was.
@@ -43,6 +52,9 @@ func New(old v1alpha1.FediFlowClusterStatus, pass Pass) v1alpha1.FediFlowCluster
 	if pass.Plan != nil {
 		status.Plan = planStatus(*pass.Plan)
 		meta.SetStatusCondition(&status.Conditions, schedulable(pass))
+		if !pass.Expires.IsZero() {
+			status.CertificateExpires = &metav1.Time{Time: pass.Expires}
+		}
 	}
 	if len(pass.Healths) > 0 {
 		status.Database, status.Redis = pass.Database, pass.Redis

@@ -34,3 +34,12 @@ func PrimaryChange(old, current v1alpha1.FediFlowClusterStatus) *Event {
 	return &Event{Reason: "PrimaryChanged", Warning: true,
 		Message: "PostgreSQL primary changed from " + old.Database.Primary + " to " + current.Database.Primary}
 }
+
+// CertificateRenewal is the event for new certificates in place of others, or nil.
+func CertificateRenewal(old, current v1alpha1.FediFlowClusterStatus) *Event {
+	if old.CertificateExpires == nil || current.CertificateExpires == nil || old.CertificateExpires.Equal(current.CertificateExpires) {
+		return nil
+	}
+	return &Event{Reason: "CertificateRenewed",
+		Message: "certificates of the database path are now valid until " + current.CertificateExpires.UTC().Format("2006-01-02")}
+}

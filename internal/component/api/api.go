@@ -58,17 +58,21 @@ func service(p plan.Plan) *accore.ServiceApplyConfiguration {
 
 func deployment(p plan.Plan) *acapps.DeploymentApplyConfiguration {
 	spec := kube.PodSpec(p, kube.ApplicationUser).
-		WithTerminationGracePeriodSeconds(contract.ShutdownGraceSeconds + 15).
+		WithTerminationGracePeriodSeconds(contract.ShutdownGraceSeconds+15).
 		WithTopologySpreadConstraints(kube.SpreadSoft(p, plan.API, nil)).
 		WithContainers(container(p)).
-		WithVolumes(kube.EmptyDir("tmp"))
+		WithVolumes(kube.EmptyDir("tmp"), kube.AuthoritiesVolume(p.CertificateSecret(plan.Pooler)))
 	return acapps.Deployment(p.Name.Component(plan.API), p.Namespace).
 		WithLabels(p.Name.Labels(plan.API)).
 		WithSpec(acapps.DeploymentSpec().
 			WithStrategy(kube.SurgeOnly()).
 			WithMinReadySeconds(kube.RoutedSeconds).
 			WithSelector(kube.Selector(p, plan.API, nil)).
-			WithTemplate(accore.PodTemplateSpec().WithLabels(p.Name.Labels(plan.API)).WithSpec(spec)))
+			WithTemplate(accore.PodTemplateSpec().
+				WithLabels(p.Name.Labels(plan.API)).
+				// Applications may read whom to trust only at their start.
+				WithAnnotations(map[string]string{plan.AnnotationConfigHash: kube.Hash(p.Certificates.Authorities)}).
+				WithSpec(spec)))
 }
 
 func container(p plan.Plan) *accore.ContainerApplyConfiguration {
@@ -78,7 +82,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 	return kube.Container("api", p.Image, p.API.Resources).
 		WithPorts(kube.Port("http", contract.Port)).
 		WithEnv(contract.Pooled(p)...).
-		WithVolumeMounts(kube.Mount("tmp", "/tmp")).
+		WithVolumeMounts(kube.Mount("tmp", "/tmp"), kube.CertificateMount()).
 		WithStartupProbe(kube.Probe{Period: 1, Timeout: 3, Failures: 120}.HTTP("/healthz", "http")).
 		WithReadinessProbe(probe.HTTP("/readyz", "http")).
 		WithLivenessProbe(kube.Probe{Period: 10, Timeout: 5, Failures: 6}.HTTP("/healthz", "http")).

@@ -75,6 +75,9 @@ func knownSecrets(p plan.Plan) map[string][]string {
 	for _, secret := range secrets(p) {
 		known[secret.Name] = keys(secret)
 	}
+	for component := range p.CertificateNames() {
+		known[p.CertificateSecret(component)] = []string{plan.KeyCertificate, plan.KeyPrivateKey, plan.KeyAuthorities}
+	}
 	if external := p.Database.External; external != nil {
 		known[external.CredentialsSecret] = []string{"password", "userlist.txt", "username"}
 	}

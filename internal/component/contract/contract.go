@@ -36,7 +36,11 @@ func Common(p plan.Plan) []*accore.EnvVarApplyConfiguration {
 // Direct is the environment of a process that connects to the primary itself.
 func Direct(p plan.Plan) []*accore.EnvVarApplyConfiguration {
 	host, port := p.DatabaseServer(plan.ReadWrite)
-	return append(Common(p), kube.Env("DATABASE_URL", url(p, host, port)))
+	address := url(p, host, port)
+	if p.Database.Managed != nil {
+		address += verified
+	}
+	return append(Common(p), kube.Env("DATABASE_URL", address))
 }
 
 // Pooled is the environment of a process that serves: it connects through the poolers.
@@ -48,8 +52,8 @@ func Pooled(p plan.Plan) []*accore.EnvVarApplyConfiguration {
 		kube.Env("SHUTDOWN_GRACE_SECONDS", number(ShutdownGraceSeconds)),
 		kube.Env("NODE_OPTIONS", fmt.Sprintf("--max-old-space-size=%d", p.API.HeapMiB)),
 		kube.Env("UV_THREADPOOL_SIZE", strconv.FormatInt(p.API.Threads, 10)),
-		kube.Env("DATABASE_URL", url(p, p.Name.Pooler(plan.ReadWrite), plan.PoolerPort)),
-		kube.Env("DATABASE_REPLICA_URL", url(p, p.Name.Pooler(p.Pooler.ReadAccess()), plan.PoolerPort)),
+		kube.Env("DATABASE_URL", url(p, p.Name.Pooler(plan.ReadWrite), plan.PoolerPort)+verified),
+		kube.Env("DATABASE_REPLICA_URL", url(p, p.Name.Pooler(p.Pooler.ReadAccess()), plan.PoolerPort)+verified),
 		kube.Env("DATABASE_POOL_MIN", number(pool.Min)),
 		kube.Env("DATABASE_POOL_MAX", number(pool.Max)),
 		kube.Env("DATABASE_POOL_IDLE_TIMEOUT_MS", number(pool.IdleMilliseconds)),
@@ -61,6 +65,9 @@ func Pooled(p plan.Plan) []*accore.EnvVarApplyConfiguration {
 		kube.Env("REDIS_CACHE_NAME", string(plan.Cache)),
 	)
 }
+
+// verified ends the URL of a server whose certificate is one of ours, in the words of libpq.
+const verified = "?sslmode=verify-full&sslrootcert=" + kube.AuthoritiesFile
 
 // url holds references to variables that Common defines: Kubernetes fills them in.
 func url(p plan.Plan, host string, port int32) string {

@@ -181,7 +181,7 @@ func TestTheServerConnectsThroughThePoolersAndReadsThroughTheReadPooler(t *testi
 	} {
 		variables := Pooled(plans(t)[name])
 		for i, variable := range []string{"DATABASE_URL", "DATABASE_REPLICA_URL"} {
-			if have := value(t, variables, variable); have != "postgres://$(DATABASE_USER):$(DATABASE_PASSWORD)@"+want[i] {
+			if have := value(t, variables, variable); have != "postgres://$(DATABASE_USER):$(DATABASE_PASSWORD)@"+want[i]+"?sslmode=verify-full&sslrootcert=/etc/fediflow/tls/ca.crt" {
 				t.Errorf("%s: %s is %s", name, variable, have)
 			}
 		}

@@ -51,8 +51,8 @@ func template(p plan.Plan) *accore.PodSpecApplyConfiguration {
 		WithContainers(kube.Container("migrate", p.Image, p.API.Resources).
 			WithCommand(p.Migration.Command...).
 			WithEnv(contract.Direct(p)...).
-			WithVolumeMounts(kube.Mount("tmp", "/tmp"))).
-		WithVolumes(kube.EmptyDir("tmp"))
+			WithVolumeMounts(kube.Mount("tmp", "/tmp"), kube.CertificateMount())).
+		WithVolumes(kube.EmptyDir("tmp"), kube.AuthoritiesVolume(p.CertificateSecret(plan.Pooler)))
 }
 
 // jobName changes with what the migration does, not with the resources it gets: a resize must not

@@ -115,7 +115,7 @@ func TestMigrationsNeverGoThroughThePooler(t *testing.T) {
 			Host: "db.example.edu", CredentialsSecret: v1alpha1.SecretName{Name: "external"},
 		}}
 	})
-	for want, p := range map[string]plan.Plan{"@fediflow-postgres:5432/fediflow": small(t), "@db.example.edu:5432/fediflow": external} {
+	for want, p := range map[string]plan.Plan{"@fediflow-postgres:5432/fediflow?sslmode=verify-full&sslrootcert=/etc/fediflow/tls/ca.crt": small(t), "@db.example.edu:5432/fediflow": external} {
 		url := ""
 		for _, variable := range jobOf(t, p).Spec.Template.Spec.Containers[0].Env {
 			if variable.Value != nil && strings.Contains(*variable.Value, "pooler") {

@@ -60,6 +60,7 @@ func deployment(p plan.Plan, access plan.Access, files map[string]string) *acapp
 		WithContainers(container(p)).
 		WithVolumes(
 			kube.ConfigMapVolume("config", name),
+			kube.CertificateVolume(p.CertificateSecret(plan.Pooler)),
 			kube.EmptyDir("tmp")).
 		WithVolumes(accountVolumes(p)...)
 	return acapps.Deployment(name, p.Namespace).
@@ -71,8 +72,13 @@ func deployment(p plan.Plan, access plan.Access, files map[string]string) *acapp
 			WithSelector(kube.Selector(p, plan.Pooler, labels(access))).
 			WithTemplate(accore.PodTemplateSpec().
 				WithLabels(kube.Labels(p, plan.Pooler, labels(access))).
-				WithAnnotations(map[string]string{plan.AnnotationConfigHash: kube.HashMap(files)}).
+				WithAnnotations(map[string]string{plan.AnnotationConfigHash: configHash(p, files)}).
 				WithSpec(spec)))
+}
+
+// configHash changes with everything that PgBouncer reads only at its start.
+func configHash(p plan.Plan, files map[string]string) string {
+	return kube.Hash(kube.HashMap(files), p.Certificates.Shown[plan.Pooler], p.Certificates.Authorities)
 }
 
 func container(p plan.Plan) *accore.ContainerApplyConfiguration {
@@ -82,6 +88,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 		WithPorts(kube.Port("pgbouncer", plan.PoolerPort)).
 		WithVolumeMounts(
 			kube.Mount("config", "/etc/pgbouncer").WithReadOnly(true),
+			kube.CertificateMount(),
 			kube.Mount("tmp", "/tmp")).
 		WithVolumeMounts(accountMounts(p)...).
 		WithReadinessProbe(probe.TCP("pgbouncer")).
@@ -120,7 +127,16 @@ func configuration(p plan.Plan, access plan.Access) string {
 	host, port := p.DatabaseServer(access)
 	return fmt.Sprintf(configurationFormat,
 		p.DatabaseName(), host, port, p.DatabaseName(), p.API.Pool.StatementMilliseconds, plan.PoolerPort, admin(p),
-		p.Pooler.MaxClients, p.Pooler.PoolSize, p.Pooler.ReserveSize)
+		p.Pooler.MaxClients, p.Pooler.PoolSize, p.Pooler.ReserveSize,
+		kube.CertificateFile, kube.PrivateKeyFile, serverTLS(p))
+}
+
+// serverTLS is how PgBouncer connects to PostgreSQL.
+func serverTLS(p plan.Plan) string {
+	if p.Database.Managed == nil {
+		return "server_tls_sslmode = prefer\n"
+	}
+	return "server_tls_sslmode = verify-full\nserver_tls_ca_file = " + kube.AuthoritiesFile + "\n"
 }
 
 // admin may pause and resume: only the members of a managed database do.
@@ -165,7 +181,10 @@ tcp_keepcnt = 3
 tcp_user_timeout = 10000
 dns_max_ttl = 5
 dns_nxdomain_ttl = 2
-`
+client_tls_sslmode = require
+client_tls_cert_file = %s
+client_tls_key_file = %s
+%s`
 
 func assess(p plan.Plan, w component.World) []component.Health {
 	healths := make([]component.Health, 0, len(p.Pooler.Accesses))

@@ -42,7 +42,12 @@ func patroniFile(p plan.Plan) string {
 			"use_endpoints":        true,
 			"ports":                []object{{"name": "postgres", "port": plan.PostgresPort}},
 		},
-		"restapi": object{"listen": fmt.Sprintf("0.0.0.0:%d", PatroniPort)},
+		"restapi": object{
+			"listen":   fmt.Sprintf("0.0.0.0:%d", PatroniPort),
+			"certfile": kube.CertificateFile,
+			"keyfile":  kube.PrivateKeyFile,
+		},
+		"ctl": betweenMembers(),
 		"bootstrap": object{
 			"dcs": dynamicConfiguration(p),
 			// The builtin collation provider does not change with the C library.
@@ -59,17 +64,17 @@ func patroniFile(p plan.Plan) string {
 			"use_unix_socket": true,
 			"authentication": object{
 				"superuser":   object{"username": "postgres"},
-				"replication": object{"username": "replicator"},
-				"rewind":      object{"username": "rewind"},
+				"replication": verified("replicator"),
+				"rewind":      verified("rewind"),
 			},
-			"parameters": object{"unix_socket_directories": "/run/postgresql"},
+			"parameters": localParameters(),
 			// A new standby does not wait for the primary's next checkpoint, minutes away.
 			"basebackup": []object{{"checkpoint": "fast"}},
 			"pg_hba": []string{
 				"local all postgres peer",
 				"host all postgres all reject",
-				"host replication replicator all scram-sha-256",
-				"host all all all scram-sha-256",
+				"hostssl replication replicator all scram-sha-256",
+				"hostssl all all all scram-sha-256",
 			},
 			"remove_data_directory_on_rewind_failure":     true,
 			"remove_data_directory_on_diverged_timelines": true,

@@ -215,6 +215,8 @@ func TestNewDatabasesHaveChecksumsAndALocaleThatNoLibraryChanges(t *testing.T) {
 func TestConfigurationFileHoldsNamesAndNoPasswords(t *testing.T) {
 	f := parse(t, small(t))
 	for role, fields := range f.PostgreSQL.Authentication {
+		delete(fields, "sslmode")
+		delete(fields, "sslrootcert")
 		if len(fields) != 1 || fields["username"] == "" {
 			t.Errorf("%s: %v", role, fields)
 		}
@@ -238,10 +240,15 @@ func TestRemoteSuperuserIsRejected(t *testing.T) {
 		{"host", "postgres", "postgres", "reject"},
 		{"host", "fediflow", "postgres", "reject"},
 		{"host", "replication", "postgres", "reject"},
-		{"host", "replication", "replicator", "scram-sha-256"},
-		{"host", "replication", "fediflow", "reject"},
-		{"host", "fediflow", "fediflow", "scram-sha-256"},
-		{"host", "postgres", "rewind", "scram-sha-256"},
+		{"hostssl", "postgres", "postgres", "reject"},
+		{"hostssl", "replication", "replicator", "scram-sha-256"},
+		{"hostssl", "replication", "fediflow", "reject"},
+		{"hostssl", "fediflow", "fediflow", "scram-sha-256"},
+		{"hostssl", "postgres", "rewind", "scram-sha-256"},
+		// Without TLS nobody gets in.
+		{"host", "replication", "replicator", "reject"},
+		{"host", "fediflow", "fediflow", "reject"},
+		{"host", "postgres", "rewind", "reject"},
 		{"local", "fediflow", "fediflow", "reject"},
 	} {
 		if have := method(t, hba, c.kind, c.database, c.user); have != c.want {
@@ -265,12 +272,13 @@ func method(t *testing.T, lines []string, kind, database, user string) string {
 	t.Helper()
 	for _, line := range lines {
 		fields := strings.Fields(line)
-		if want := map[string]int{"local": 4, "host": 5}[fields[0]]; len(fields) != want {
+		if want := map[string]int{"local": 4, "host": 5, "hostssl": 5}[fields[0]]; len(fields) != want {
 			t.Fatalf("what is %q", line)
 		}
 		anyDatabase := fields[1] == "all" && database != "replication"
 		anyUser := fields[2] == "all"
-		if fields[0] == kind && (anyDatabase || fields[1] == database) && (anyUser || fields[2] == user) {
+		matches := fields[0] == kind || fields[0] == "host" && kind == "hostssl"
+		if matches && (anyDatabase || fields[1] == database) && (anyUser || fields[2] == user) {
 			return fields[len(fields)-1]
 		}
 	}

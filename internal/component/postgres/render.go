@@ -130,6 +130,7 @@ func statefulSet(p plan.Plan, files map[string]string) *acapps.StatefulSetApplyC
 		WithContainers(container(p)).
 		WithVolumes(
 			kube.ConfigMapVolume("config", p.Name.PostgresPatroni()),
+			kube.CertificateVolume(p.CertificateSecret(plan.Postgres)),
 			kube.EmptyDir("run"), kube.EmptyDir("tmp"))
 	return acapps.StatefulSet(name, p.Namespace).
 		WithLabels(p.Name.Labels(plan.Postgres)).
@@ -175,11 +176,12 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 		WithVolumeMounts(
 			kube.Mount(component.DataVolume, "/var/lib/postgresql"),
 			kube.Mount("config", "/etc/patroni").WithReadOnly(true),
+			kube.CertificateMount(),
 			kube.Mount("run", "/run/postgresql"),
 			kube.Mount("tmp", "/tmp")).
 		WithLifecycle(kube.BeforeStop("fediflow-hand-over")).
-		WithReadinessProbe(probe.HTTP("/readiness", "patroni")).
-		WithLivenessProbe(kube.Probe{Period: 10, Timeout: 5, Failures: 6}.HTTP("/liveness", "patroni"))
+		WithReadinessProbe(probe.HTTPS("/readiness", "patroni")).
+		WithLivenessProbe(kube.Probe{Period: 10, Timeout: 5, Failures: 6}.HTTPS("/liveness", "patroni"))
 }
 
 // writeService has no selector: Patroni writes its Endpoints in the same request as the leader

@@ -295,12 +295,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: redis
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.RedisSpec
+    - name: tls
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.TLSSpec
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.FediFlowClusterStatus
   map:
     fields:
     - name: api
       type:
         scalar: string
+    - name: certificateExpires
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: components
       type:
         list:
@@ -609,6 +615,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: state
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.SwitchoverState
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.TLSSpec
+  map:
+    fields:
+    - name: certificateSecret
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.SecretName
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.WorkloadProfile
   map:
     fields:

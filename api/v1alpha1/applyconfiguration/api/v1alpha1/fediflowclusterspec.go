@@ -33,6 +33,9 @@ type FediFlowClusterSpecApplyConfiguration struct {
 	Redis *RedisSpecApplyConfiguration `json:"redis,omitempty"`
 	// edge overrides the HTTP caches in front of the platform.
 	Edge *EdgeSpecApplyConfiguration `json:"edge,omitempty"`
+	// tls overrides where the certificates between the pods of the database path come from.
+	// Default: from an authority of this cluster's own, which the operator creates and renews.
+	TLS *TLSSpecApplyConfiguration `json:"tls,omitempty"`
 }
 
 // FediFlowClusterSpecApplyConfiguration constructs a declarative configuration of the FediFlowClusterSpec type for use with
@@ -123,5 +126,13 @@ func (b *FediFlowClusterSpecApplyConfiguration) WithRedis(value *RedisSpecApplyC
 // If called multiple times, the Edge field is set to the value of the last call.
 func (b *FediFlowClusterSpecApplyConfiguration) WithEdge(value *EdgeSpecApplyConfiguration) *FediFlowClusterSpecApplyConfiguration {
 	b.Edge = value
+	return b
+}
+
+// WithTLS sets the TLS field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TLS field is set to the value of the last call.
+func (b *FediFlowClusterSpecApplyConfiguration) WithTLS(value *TLSSpecApplyConfiguration) *FediFlowClusterSpecApplyConfiguration {
+	b.TLS = value
 	return b
 }

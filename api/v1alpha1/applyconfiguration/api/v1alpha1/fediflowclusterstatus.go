@@ -3,6 +3,7 @@
 package v1alpha1
 
 import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	v1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
@@ -23,6 +24,9 @@ type FediFlowClusterStatusApplyConfiguration struct {
 	Edge *string `json:"edge,omitempty"`
 	// database members and roles.
 	Database *DatabaseStatusApplyConfiguration `json:"database,omitempty"`
+	// certificateExpires is when the first certificate of the database path expires. Those that the
+	// operator keeps are renewed months before.
+	CertificateExpires *metav1.Time `json:"certificateExpires,omitempty"`
 	// redis stores and their masters.
 	Redis []RedisStoreStatusApplyConfiguration `json:"redis,omitempty"`
 	// plan holds the effective figures.
@@ -90,6 +94,14 @@ func (b *FediFlowClusterStatusApplyConfiguration) WithEdge(value string) *FediFl
 // If called multiple times, the Database field is set to the value of the last call.
 func (b *FediFlowClusterStatusApplyConfiguration) WithDatabase(value *DatabaseStatusApplyConfiguration) *FediFlowClusterStatusApplyConfiguration {
 	b.Database = value
+	return b
+}
+
+// WithCertificateExpires sets the CertificateExpires field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CertificateExpires field is set to the value of the last call.
+func (b *FediFlowClusterStatusApplyConfiguration) WithCertificateExpires(value metav1.Time) *FediFlowClusterStatusApplyConfiguration {
+	b.CertificateExpires = &value
 	return b
 }
 
