@@ -145,6 +145,11 @@ func restartHash(p plan.Plan, files map[string]string) string {
 	for _, name := range restartParameters {
 		values[name] = p.Database.Managed.Parameters[name]
 	}
+	for name, value := range p.Database.Managed.Parameters {
+		if plan.NeedsRestart(name) {
+			values[name] = value
+		}
+	}
 	return kube.HashMap(values)
 }
 
