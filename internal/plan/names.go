@@ -46,6 +46,9 @@ func (c ClusterName) PostgresPatroni() string { return c.Component(Postgres) + "
 // PostgresCredentials is the Secret with the database passwords.
 func (c ClusterName) PostgresCredentials() string { return c.Component(Postgres) + "-credentials" }
 
+// PostgresOperator is the Secret with the password of the operator's own SQL role.
+func (c ClusterName) PostgresOperator() string { return c.Component(Postgres) + "-operator" }
+
 // Pooler is the name of the pooler of a direction.
 func (c ClusterName) Pooler(access Access) string { return c.Component(Pooler) + "-" + string(access) }
 

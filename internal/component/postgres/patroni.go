@@ -19,6 +19,11 @@ const (
 	roleReplica = "replica"
 )
 
+const (
+	rolesProgram  = "/usr/local/bin/fediflow-roles"
+	monitoringMap = "monitoring"
+)
+
 const dataDirectory = "/var/lib/postgresql/data"
 
 type object = map[string]any
@@ -67,8 +72,14 @@ func patroniFile(p plan.Plan) string {
 			"parameters": object{"unix_socket_directories": "/run/postgresql"},
 			// A new standby does not wait for the primary's next checkpoint, minutes away.
 			"basebackup": []object{{"checkpoint": "fast"}},
+			// Both run on a new primary, also one that an older version made.
+			"callbacks": object{"on_start": rolesProgram, "on_role_change": rolesProgram},
+			// The account that all our containers run as may read statistics without a password.
+			"pg_ident": []string{monitoringMap + " postgres " + plan.MonitoringRole},
 			"pg_hba": []string{
 				"local all postgres peer",
+				"local all " + plan.MonitoringRole + " peer map=" + monitoringMap,
+				"host all " + plan.MonitoringRole + " all reject",
 				"host all postgres all reject",
 				"host replication replicator all scram-sha-256",
 				"host all all all scram-sha-256",

@@ -56,7 +56,17 @@ func render(p plan.Plan) component.Rendered {
 	)
 	return component.Rendered{
 		Objects: append(objects, component.Retained(stateServices(p)...)...),
-		Secrets: []component.Secret{credentials(p)},
+		Secrets: []component.Secret{credentials(p), operatorCredentials(p)},
+	}
+}
+
+// operatorCredentials guard nothing: a lost password is made anew, and members set it when they start.
+func operatorCredentials(p plan.Plan) component.Secret {
+	return component.Secret{
+		Namespace: p.Namespace,
+		Name:      p.Name.PostgresOperator(),
+		Labels:    p.Name.Labels(plan.Postgres),
+		Random:    []string{KeyPassword},
 	}
 }
 
@@ -127,6 +137,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 			kube.Env("APP_DATABASE", plan.DatabaseName),
 			kube.Env("APP_USER", plan.DatabaseUser),
 			kube.EnvSecret("APP_PASSWORD", secret, KeyPassword),
+			kube.EnvSecret("OPERATOR_PASSWORD", p.Name.PostgresOperator(), KeyPassword),
 		).
 		WithVolumeMounts(
 			kube.Mount(component.DataVolume, "/var/lib/postgresql"),
