@@ -205,7 +205,7 @@ func refusedParameters(explicit map[string]v1alpha1.ParameterValue, memoryMiB in
 	for _, name := range slices.Sorted(maps.Keys(explicit)) {
 		allowed, known := allowedParameters[name]
 		if !known {
-			refuse(name, "cannot be set: use one of %s", strings.Join(slices.Sorted(maps.Keys(allowedParameters)), ", "))
+			refuse(name, "cannot be set: use one of %s", strings.Join(ParameterNames(), ", "))
 			continue
 		}
 		if wrong := allowed.check(string(explicit[name]), memoryMiB); wrong != "" {
@@ -214,3 +214,6 @@ func refusedParameters(explicit map[string]v1alpha1.ParameterValue, memoryMiB in
 	}
 	return problems
 }
+
+// ParameterNames are the settings that a spec may set, sorted.
+func ParameterNames() []string { return slices.Sorted(maps.Keys(allowedParameters)) }

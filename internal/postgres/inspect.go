@@ -124,9 +124,9 @@ func (s *Session) inspectIndexes(ctx context.Context, declared database.Declared
 				AND NOT i.indisexclusion AND NOT i.indnullsnotdistinct
 				AND NOT EXISTS (SELECT FROM unnest(i.indclass) k JOIN pg_opclass o ON o.oid = k WHERE NOT o.opcdefault)
 				AND NOT EXISTS (SELECT FROM unnest(i.indoption) o WHERE o NOT IN (0, 3))
-				AND NOT EXISTS (SELECT FROM unnest(i.indkey, i.indcollation) AS k(attnum, collation)
+				AND NOT EXISTS (SELECT FROM unnest(i.indkey, i.indcollation) AS k(attnum, collated)
 					JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-					WHERE k.collation <> 0 AND k.collation <> a.attcollation), false),
+					WHERE k.collated <> 0 AND k.collated <> a.attcollation), false),
 			ARRAY(SELECT coalesce(a.attname::text, '(expression)')
 				FROM unnest(i.indkey) WITH ORDINALITY AS k(attnum, position)
 				LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum <> 0
