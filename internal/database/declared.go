@@ -5,6 +5,7 @@ package database
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -60,22 +61,60 @@ type Objects struct {
 	Indexes, Extensions, Roles []v1alpha1.DatabaseObjectStatus
 }
 
-// Unchecked are the states of what nobody has looked at yet.
-func Unchecked(declared Declared, message string) Objects {
-	pending := func(name string) v1alpha1.DatabaseObjectStatus {
-		return state(name, v1alpha1.ObjectPending, "%s", message)
+// Project is what is known of a declaration from when another one was looked at: nothing of what
+// changed in between.
+func (o Objects) Project(was, now Declared) Objects {
+	var projected Objects
+	for i := range now.Indexes {
+		index := &now.Indexes[i]
+		same := slices.ContainsFunc(was.Indexes, func(old plan.IndexPlan) bool { return reflect.DeepEqual(old, *index) })
+		projected.Indexes = append(projected.Indexes, known(o.Indexes, index.Name, same))
 	}
-	var objects Objects
-	for i := range declared.Indexes {
-		objects.Indexes = append(objects.Indexes, pending(declared.Indexes[i].Name))
+	for _, name := range now.Extensions {
+		projected.Extensions = append(projected.Extensions, known(o.Extensions, name, slices.Contains(was.Extensions, name)))
 	}
-	for _, name := range declared.Extensions {
-		objects.Extensions = append(objects.Extensions, pending(name))
+	for i := range now.Roles {
+		role := &now.Roles[i]
+		same := slices.ContainsFunc(was.Roles, func(old Role) bool { return reflect.DeepEqual(old.RolePlan, role.RolePlan) })
+		projected.Roles = append(projected.Roles, known(o.Roles, role.Name, same))
 	}
-	for i := range declared.Roles {
-		objects.Roles = append(objects.Roles, pending(declared.Roles[i].Name))
+	for _, role := range o.Roles {
+		if role.State == v1alpha1.ObjectRetained && !slices.ContainsFunc(now.Roles, func(r Role) bool { return r.Name == role.Name }) {
+			projected.Roles = append(projected.Roles, role)
+		}
 	}
-	return objects
+	return projected
+}
+
+//nolint:revive // whether the declaration is the same is a fact, not a choice of behaviour
+func known(objects []v1alpha1.DatabaseObjectStatus, name string, same bool) v1alpha1.DatabaseObjectStatus {
+	for _, object := range objects {
+		if same && object.Name == name {
+			return object
+		}
+	}
+	return state(name, v1alpha1.ObjectPending, "not looked at yet")
+}
+
+// Unreached says of everything that is not known to be settled why nobody could look.
+func (o Objects) Unreached(cause error) Objects {
+	noted := o.Clone()
+	for _, list := range [][]v1alpha1.DatabaseObjectStatus{noted.Indexes, noted.Extensions, noted.Roles} {
+		for i := range list {
+			if settled(list[i]) {
+				continue
+			}
+			if list[i].State == v1alpha1.ObjectBuilding {
+				list[i].State = v1alpha1.ObjectPending
+			}
+			list[i].Message = cause.Error()
+		}
+	}
+	return noted
+}
+
+func settled(object v1alpha1.DatabaseObjectStatus) bool {
+	return object.State == v1alpha1.ObjectReady || object.State == v1alpha1.ObjectRetained
 }
 
 // Unsettled are those that are not as declared, in words.
@@ -86,7 +125,7 @@ func (o Objects) Unsettled() []string {
 		objects []v1alpha1.DatabaseObjectStatus
 	}{{"extension", o.Extensions}, {"role", o.Roles}, {"index", o.Indexes}} {
 		for _, object := range group.objects {
-			if object.State == v1alpha1.ObjectReady || object.State == v1alpha1.ObjectRetained {
+			if settled(object) {
 				continue
 			}
 			lines = append(lines, strings.TrimSuffix(fmt.Sprintf("%s %s is %s: %s", group.kind, object.Name, object.State, object.Message), ": "))
@@ -98,14 +137,15 @@ func (o Objects) Unsettled() []string {
 // Empty says whether there is nothing to report.
 func (o Objects) Empty() bool { return len(o.Indexes)+len(o.Extensions)+len(o.Roles) == 0 }
 
-// Set replaces the state of the object that a step is about.
-func (o Objects) Set(step Step, value v1alpha1.DatabaseObjectState, message string) Objects {
-	list := o.Indexes
+// With has another state for the object that a step is about.
+func (o Objects) With(step Step, value v1alpha1.DatabaseObjectState, message string) Objects {
+	changed := o.Clone()
+	list := changed.Indexes
 	switch step.Action {
 	case CreateExtension:
-		list = o.Extensions
+		list = changed.Extensions
 	case CreateRole, AlterRole:
-		list = o.Roles
+		list = changed.Roles
 	case CreateIndex, DropIndex:
 	}
 	for i := range list {
@@ -113,7 +153,7 @@ func (o Objects) Set(step Step, value v1alpha1.DatabaseObjectState, message stri
 			list[i].State, list[i].Message = value, message
 		}
 	}
-	return o
+	return changed
 }
 
 // Clone shares no memory with its origin.
@@ -123,4 +163,11 @@ func (o Objects) Clone() Objects {
 
 func state(name string, value v1alpha1.DatabaseObjectState, format string, arguments ...any) v1alpha1.DatabaseObjectStatus {
 	return v1alpha1.DatabaseObjectStatus{Name: name, State: value, Message: fmt.Sprintf(format, arguments...)}
+}
+
+// Refused says whether PostgreSQL refused anything.
+func (o Objects) Refused() bool {
+	return slices.ContainsFunc(slices.Concat(o.Indexes, o.Extensions, o.Roles), func(object v1alpha1.DatabaseObjectStatus) bool {
+		return object.State == v1alpha1.ObjectFailed
+	})
 }

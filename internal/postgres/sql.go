@@ -88,3 +88,6 @@ func collect[T any](ctx context.Context, s *Session, question string, arguments 
 	}
 	return all, nil
 }
+
+// Broken says whether the session has ended.
+func (s *Session) Broken() bool { return s.connection.IsClosed() }
