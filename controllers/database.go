@@ -40,7 +40,7 @@ type Databases struct {
 	Wanted chan event.GenericEvent
 
 	mutex   sync.Mutex
-	runs    map[client.ObjectKey]*run
+	runs    map[client.ObjectKey]*inspection
 	started chan struct{}
 	stopped context.Context //nolint:containedctx // the life of all runs, which no pass outlives
 	work    sync.WaitGroup
@@ -50,12 +50,12 @@ type Databases struct {
 func NewDatabases(live client.Reader) *Databases {
 	return &Databases{
 		Live: live, Wanted: make(chan event.GenericEvent),
-		runs: map[client.ObjectKey]*run{}, started: make(chan struct{}),
+		runs: map[client.ObjectKey]*inspection{}, started: make(chan struct{}),
 	}
 }
 
-// run is the last look into one database, or the present one.
-type run struct {
+// inspection is the last look into one database, or the present one.
+type inspection struct {
 	question question
 	objects  database.Objects
 	// cancel is nil where nothing is being done.
@@ -112,7 +112,7 @@ func (d *Databases) Look(cluster *v1alpha1.FediFlowCluster, p plan.Plan, world c
 	defer d.mutex.Unlock()
 	r := d.runs[key]
 	if r == nil {
-		r = &run{objects: before, passwords: map[string]string{}}
+		r = &inspection{objects: before, passwords: map[string]string{}}
 		if cluster.Status.ObservedGeneration == cluster.Generation {
 			r.question.declared = q.declared
 		}
@@ -128,7 +128,7 @@ func (d *Databases) Look(cluster *v1alpha1.FediFlowCluster, p plan.Plan, world c
 	return r.objects.Clone()
 }
 
-func (r *run) outdated(q question) bool {
+func (r *inspection) outdated(q question) bool {
 	return r.question.fingerprint() != q.fingerprint() || !r.due.IsZero() && !time.Now().Before(r.due)
 }
 
@@ -168,7 +168,7 @@ func objectsOf(status *v1alpha1.DatabaseStatus) database.Objects {
 }
 
 // begin starts a run; the mutex is held.
-func (d *Databases) begin(key client.ObjectKey, r *run, q question, p plan.Plan) {
+func (d *Databases) begin(key client.ObjectKey, r *inspection, q question, p plan.Plan) {
 	if r.question.fingerprint() != q.fingerprint() {
 		r.refused = 0
 	}
@@ -185,7 +185,7 @@ func (d *Databases) begin(key client.ObjectKey, r *run, q question, p plan.Plan)
 }
 
 // end records a run and says when the next one is due.
-func (d *Databases) end(key client.ObjectKey, r *run, objects database.Objects, err error) {
+func (d *Databases) end(key client.ObjectKey, r *inspection, objects database.Objects, err error) {
 	d.mutex.Lock()
 	r.cancel, r.objects = nil, objects
 	var wait time.Duration
@@ -218,7 +218,7 @@ func (d *Databases) want(key client.ObjectKey) {
 }
 
 // report publishes how far a run is.
-func (d *Databases) report(key client.ObjectKey, r *run, objects database.Objects) {
+func (d *Databases) report(key client.ObjectKey, r *inspection, objects database.Objects) {
 	d.mutex.Lock()
 	r.objects = objects
 	d.mutex.Unlock()
@@ -226,7 +226,7 @@ func (d *Databases) report(key client.ObjectKey, r *run, objects database.Object
 }
 
 // converge looks, takes every step there is one after the other, and looks again.
-func (d *Databases) converge(ctx context.Context, key client.ObjectKey, r *run, known database.Objects, q question, p plan.Plan) (database.Objects, error) {
+func (d *Databases) converge(ctx context.Context, key client.ObjectKey, r *inspection, known database.Objects, q question, p plan.Plan) (database.Objects, error) {
 	session, err := d.connect(ctx, p, q.host)
 	if err != nil {
 		return known, err
@@ -257,7 +257,7 @@ func (d *Databases) converge(ctx context.Context, key client.ObjectKey, r *run, 
 }
 
 // take takes steps, and returns what PostgreSQL refused, and why.
-func (d *Databases) take(ctx context.Context, key client.ObjectKey, r *run, session *sql.Session, objects database.Objects, steps []database.Step, passwords map[string]string) (database.Objects, map[string]string, error) {
+func (d *Databases) take(ctx context.Context, key client.ObjectKey, r *inspection, session *sql.Session, objects database.Objects, steps []database.Step, passwords map[string]string) (database.Objects, map[string]string, error) {
 	refused := map[string]string{}
 	for _, step := range steps {
 		if refused[step.Name()] != "" {
