@@ -14,13 +14,29 @@ import (
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/internal/database"
 	"github.com/fediflow/fediflow-operator/internal/plan"
+	"github.com/fediflow/fediflow-operator/test/postgresql"
 )
+
+func target(server *postgresql.Server, name, password string) Target {
+	return Target{Host: "127.0.0.1", Port: server.Port, Database: "fediflow", User: name, Password: password}
+}
+
+// session is one of the operator.
+func session(t *testing.T, server *postgresql.Server) *Session {
+	t.Helper()
+	session, err := Connect(t.Context(), target(server, "fediflow_operator", postgresql.OperatorPassword))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(session.Close)
+	return session
+}
 
 func index(name, table string, method v1alpha1.IndexMethod, columns ...plan.IndexColumn) plan.IndexPlan {
 	return plan.IndexPlan{Name: name, Schema: "public", Table: table, Method: method, Columns: columns}
 }
 
-// step inspects, and takes every step there is.
+// converge inspects, and takes every step there is.
 func converge(t *testing.T, s *Session, declared database.Declared, passwords map[string]string) database.Objects {
 	t.Helper()
 	found, err := s.Inspect(t.Context(), declared)
@@ -59,15 +75,15 @@ func states(objects []v1alpha1.DatabaseObjectStatus) map[string]string {
 }
 
 func TestIndexesOfARealDatabase(t *testing.T) {
-	server := startDatabase(t)
-	owner, operator := server.owner(t), server.operator(t)
+	server := postgresql.Start(t)
+	owner, operator := server.Owner(t), session(t, server)
 	declared := database.Declared{Indexes: []plan.IndexPlan{
 		index("idx_activities_tenant_published", "activities", "btree", plan.IndexColumn{Name: "tenant_id"}, plan.IndexColumn{Name: "published_at", Descending: true}),
 		index("idx_users_active", "users", "btree", plan.IndexColumn{Name: "created_at"}),
 		index("idx_content_metadata", "content", "gin", plan.IndexColumn{Name: "metadata"}),
 		index("idx_absent", "absent", "btree", plan.IndexColumn{Name: "id"}),
 	}}
-	run(t, owner,
+	postgresql.Run(t, owner,
 		"CREATE TABLE activities (tenant_id bigint, published_at timestamptz)",
 		"CREATE TABLE users (created_at timestamptz, status text, handle text COLLATE \"POSIX\")",
 		"CREATE TABLE content (metadata jsonb)")
@@ -87,7 +103,7 @@ func TestIndexesOfARealDatabase(t *testing.T) {
 	}
 
 	t.Run("an index whose table appears later is built then", func(t *testing.T) {
-		run(t, owner, "CREATE TABLE absent (id bigint)")
+		postgresql.Run(t, owner, "CREATE TABLE absent (id bigint)")
 		if state := states(converge(t, operator, declared, nil).Indexes)["idx_absent"]; state != "Ready" {
 			t.Error(state)
 		}
@@ -107,13 +123,13 @@ func TestIndexesOfARealDatabase(t *testing.T) {
 			"options of its own: change the declarati": "CREATE INDEX conflict ON users (status COLLATE \"POSIX\")",
 			"something that is no index has this name": "CREATE SEQUENCE conflict",
 		} {
-			run(t, owner, statement)
+			postgresql.Run(t, owner, statement)
 			declared := database.Declared{Indexes: []plan.IndexPlan{index("conflict", "users", "btree", plan.IndexColumn{Name: "status"})}}
 			state := states(converge(t, operator, declared, nil).Indexes)["conflict"]
 			if !strings.HasPrefix(state, "Conflict: ") || !strings.Contains(state, name) {
 				t.Errorf("%s: %s", statement, state)
 			}
-			run(t, owner, "DROP SEQUENCE IF EXISTS conflict_none", strings.Replace(strings.Join(strings.Fields(strings.Replace(statement, "UNIQUE ", "", 1))[:3], " "), "CREATE", "DROP", 1))
+			postgresql.Run(t, owner, "DROP SEQUENCE IF EXISTS conflict_none", strings.Replace(strings.Join(strings.Fields(strings.Replace(statement, "UNIQUE ", "", 1))[:3], " "), "CREATE", "DROP", 1))
 		}
 	})
 	t.Run("a column that has a collation of its own is no difference", func(t *testing.T) {
@@ -123,7 +139,7 @@ func TestIndexesOfARealDatabase(t *testing.T) {
 		}
 	})
 	t.Run("a view cannot be indexed", func(t *testing.T) {
-		run(t, owner, "CREATE VIEW notes AS SELECT * FROM content")
+		postgresql.Run(t, owner, "CREATE VIEW notes AS SELECT * FROM content")
 		declared := database.Declared{Indexes: []plan.IndexPlan{index("idx_notes", "notes", "btree", plan.IndexColumn{Name: "metadata"})}}
 		if state := states(converge(t, operator, declared, nil).Indexes)["idx_notes"]; !strings.HasPrefix(state, "Failed: ") {
 			t.Error(state)
@@ -133,9 +149,9 @@ func TestIndexesOfARealDatabase(t *testing.T) {
 
 // A build that was interrupted leaves an index that is invalid, and that writes still keep up to date.
 func TestAnIndexThatIsLeftHalfBuiltIsBuiltAnewButNeverWhileSomebodyBuildsIt(t *testing.T) {
-	server := startDatabase(t)
-	owner, operator := server.owner(t), server.operator(t)
-	run(t, owner, "CREATE TABLE users (handle text)", "INSERT INTO users VALUES ('a'), ('a')")
+	server := postgresql.Start(t)
+	owner, operator := server.Owner(t), session(t, server)
+	postgresql.Run(t, owner, "CREATE TABLE users (handle text)", "INSERT INTO users VALUES ('a'), ('a')")
 	unique := index("idx_handle", "users", "btree", plan.IndexColumn{Name: "handle"})
 	unique.Unique = true
 	declared := database.Declared{Indexes: []plan.IndexPlan{unique}}
@@ -146,18 +162,20 @@ func TestAnIndexThatIsLeftHalfBuiltIsBuiltAnewButNeverWhileSomebodyBuildsIt(t *t
 	if state := states(look(t, operator, declared).Indexes)["idx_handle"]; !strings.HasPrefix(state, "Invalid: ") {
 		t.Fatalf("after the failure: %s", state)
 	}
-	run(t, owner, "DELETE FROM users")
+	postgresql.Run(t, owner, "DELETE FROM users")
 
 	// Somebody else's build waits for a transaction that is older than it.
-	older := server.owner(t)
-	run(t, older, "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT FROM users")
-	builder := server.connect(t, strings.Replace(server.superuser.Config().ConnString(), "dbname=postgres", "dbname=fediflow", 1))
+	older := server.Owner(t)
+	postgresql.Run(t, older, "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT FROM users")
+	builder := server.Connect(t, strings.Replace(server.Superuser.Config().ConnString(), "dbname=postgres", "dbname=fediflow", 1))
 	built := make(chan error, 1)
 	go func() {
 		_, err := builder.Exec(t.Context(), "REINDEX INDEX CONCURRENTLY idx_handle")
 		built <- err
 	}()
-	waitFor(t, func() bool { return strings.HasPrefix(states(look(t, operator, declared).Indexes)["idx_handle"], "Building: ") })
+	waitFor(t, func() bool {
+		return strings.HasPrefix(states(look(t, operator, declared).Indexes)["idx_handle"], "Building: ")
+	})
 	found, err := operator.Inspect(t.Context(), declared)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +183,7 @@ func TestAnIndexThatIsLeftHalfBuiltIsBuiltAnewButNeverWhileSomebodyBuildsIt(t *t
 	if _, steps := database.Diff(declared, found); len(steps) > 0 {
 		t.Errorf("while somebody builds it: %+v", steps)
 	}
-	run(t, older, "COMMIT")
+	postgresql.Run(t, older, "COMMIT")
 	if err := <-built; err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +191,7 @@ func TestAnIndexThatIsLeftHalfBuiltIsBuiltAnewButNeverWhileSomebodyBuildsIt(t *t
 		t.Errorf("after the build: %s", state)
 	}
 
-	run(t, server.connect(t, strings.Replace(server.superuser.Config().ConnString(), "dbname=postgres", "dbname=fediflow", 1)),
+	postgresql.Run(t, server.Connect(t, strings.Replace(server.Superuser.Config().ConnString(), "dbname=postgres", "dbname=fediflow", 1)),
 		"UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_handle'::regclass")
 	if state := states(converge(t, operator, declared, nil).Indexes)["idx_handle"]; state != "Ready" {
 		t.Errorf("after it was built anew: %s", state)
@@ -190,8 +208,8 @@ func waitFor(t *testing.T, condition func() bool) {
 }
 
 func TestRolesOfARealDatabase(t *testing.T) {
-	server := startDatabase(t)
-	operator := server.operator(t)
+	server := postgresql.Start(t)
+	operator := session(t, server)
 	role := database.Role{RolePlan: plan.RolePlan{Name: "reports", Inherit: true, MemberOf: []string{"pg_read_all_data"}, ConnectionLimit: 2}, Version: "1"}
 	declared := database.Declared{Roles: []database.Role{role}}
 	password := "it's \"quoted\"; DROP TABLE users -- \\"
@@ -199,7 +217,7 @@ func TestRolesOfARealDatabase(t *testing.T) {
 		t.Fatal(state)
 	}
 	login := func(password string) error {
-		session, err := Connect(t.Context(), server.target("reports", password))
+		session, err := Connect(t.Context(), target(server, "reports", password))
 		if err == nil {
 			session.Close()
 		}
@@ -238,7 +256,7 @@ func TestRolesOfARealDatabase(t *testing.T) {
 		}
 	})
 	t.Run("somebody else's role is not touched", func(t *testing.T) {
-		run(t, server.superuser, "CREATE ROLE theirs NOLOGIN")
+		postgresql.Run(t, server.Superuser, "CREATE ROLE theirs NOLOGIN")
 		role := database.Role{RolePlan: plan.RolePlan{Name: "theirs"}}
 		if state := states(converge(t, operator, database.Declared{Roles: []database.Role{role}}, nil).Roles)["theirs"]; !strings.HasPrefix(state, "Conflict: ") {
 			t.Error(state)
@@ -247,8 +265,8 @@ func TestRolesOfARealDatabase(t *testing.T) {
 }
 
 func TestExtensionsOfARealDatabase(t *testing.T) {
-	server := startDatabase(t)
-	operator := server.operator(t)
+	server := postgresql.Start(t)
+	operator := session(t, server)
 	declared := database.Declared{Extensions: []string{"btree_gin", "citext", "cube", "hstore", "pg_trgm", "pgcrypto", "unaccent", "uuid-ossp", "no_such"}}
 	for name, state := range states(converge(t, operator, declared, nil).Extensions) {
 		if want := map[bool]string{true: "Failed", false: "Ready"}[name == "no_such"]; !strings.HasPrefix(state, want) {
@@ -258,10 +276,10 @@ func TestExtensionsOfARealDatabase(t *testing.T) {
 }
 
 func TestSessionsAreThoseOfTheOperator(t *testing.T) {
-	server := startDatabase(t)
-	run(t, server.owner(t), "CREATE TABLE users (id bigint)", "ALTER ROLE fediflow SET search_path = public")
-	run(t, server.superuser, "ALTER ROLE fediflow_operator SET search_path = public")
-	settings, err := collect[struct{ Path, Name, Timeout string }](t.Context(), server.operator(t),
+	server := postgresql.Start(t)
+	postgresql.Run(t, server.Owner(t), "CREATE TABLE users (id bigint)", "ALTER ROLE fediflow SET search_path = public")
+	postgresql.Run(t, server.Superuser, "ALTER ROLE fediflow_operator SET search_path = public")
+	settings, err := collect[struct{ Path, Name, Timeout string }](t.Context(), session(t, server),
 		"SELECT current_setting('search_path'), current_setting('application_name'), current_setting('statement_timeout')")
 	if err != nil {
 		t.Fatal(err)
@@ -273,10 +291,10 @@ func TestSessionsAreThoseOfTheOperator(t *testing.T) {
 
 // Whatever slipped through validation stays one name.
 func TestNamesCannotBecomeSQL(t *testing.T) {
-	server := startDatabase(t)
-	owner, operator := server.owner(t), server.operator(t)
+	server := postgresql.Start(t)
+	owner, operator := server.Owner(t), session(t, server)
 	hostile := `x"; DROP TABLE precious; --`
-	run(t, owner, "CREATE TABLE precious (id bigint)",
+	postgresql.Run(t, owner, "CREATE TABLE precious (id bigint)",
 		"CREATE TABLE "+pgx.Identifier{hostile}.Sanitize()+" ("+pgx.Identifier{hostile}.Sanitize()+" bigint)")
 	declared := database.Declared{
 		Indexes: []plan.IndexPlan{index("i"+hostile, hostile, "btree", plan.IndexColumn{Name: hostile, Descending: true})},
@@ -288,14 +306,14 @@ func TestNamesCannotBecomeSQL(t *testing.T) {
 			t.Errorf("%s is %s", name, state)
 		}
 	}
-	run(t, owner, "SELECT FROM precious")
+	postgresql.Run(t, owner, "SELECT FROM precious")
 }
 
 // The operator restarts members for exactly those settings that need it.
 func TestParametersAreThoseOfPostgreSQL(t *testing.T) {
-	server := startDatabase(t)
-	run(t, server.superuser, "CREATE EXTENSION pg_stat_statements")
-	rows, err := server.superuser.Query(t.Context(), "SELECT name, context = 'postmaster' FROM pg_settings")
+	server := postgresql.Start(t)
+	postgresql.Run(t, server.Superuser, "CREATE EXTENSION pg_stat_statements")
+	rows, err := server.Superuser.Query(t.Context(), "SELECT name, context = 'postmaster' FROM pg_settings")
 	if err != nil {
 		t.Fatal(err)
 	}

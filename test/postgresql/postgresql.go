@@ -1,4 +1,6 @@
-package postgres
+// Package postgresql runs a real PostgreSQL for one test, as the operator's image sets it up. It needs
+// the programs of Debian's package postgresql.
+package postgresql
 
 import (
 	"context"
@@ -17,16 +19,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// server is a real PostgreSQL of this test's own.
-type server struct {
-	port int32
-	// superuser is a connection past our client, for what an administrator does.
-	superuser *pgx.Conn
+// Server is a real PostgreSQL of this test's own.
+type Server struct {
+	Port int32
+	// Superuser is a connection past our client, for what an administrator does.
+	Superuser *pgx.Conn
 }
 
+// Passwords of the roles that log in over the network.
 const (
-	ownerPassword    = "of-the-owner"
-	operatorPassword = "of-the-operator"
+	OwnerPassword    = "of-the-owner"
+	OperatorPassword = "of-the-operator"
 )
 
 // programs of the newest PostgreSQL of this machine.
@@ -70,7 +73,7 @@ func unprivileged(t *testing.T, directory string) *syscall.SysProcAttr {
 }
 
 // startServer starts an empty server and stops it after the test.
-func startServer(t *testing.T) *server {
+func startServer(t *testing.T) *Server {
 	t.Helper()
 	bin := programs(t)
 	directory, err := os.MkdirTemp("", "postgres-test-")
@@ -103,8 +106,8 @@ func startServer(t *testing.T) *server {
 		_ = postmaster.Process.Signal(syscall.SIGQUIT) // at once
 		_ = postmaster.Wait()
 	})
-	s := &server{port: port}
-	s.superuser = s.connect(t, fmt.Sprintf("host=%s port=%d user=postgres dbname=postgres", directory, port))
+	s := &Server{Port: port}
+	s.Superuser = s.Connect(t, fmt.Sprintf("host=%s port=%d user=postgres dbname=postgres", directory, port))
 	return s
 }
 
@@ -122,7 +125,8 @@ func freePort(t *testing.T) int32 {
 	return int32(address.Port)
 }
 
-func (s *server) connect(t *testing.T, dsn string) *pgx.Conn {
+// Connect waits until the server answers.
+func (s *Server) Connect(t *testing.T, dsn string) *pgx.Conn {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		connection, err := pgx.Connect(t.Context(), dsn)
@@ -136,8 +140,8 @@ func (s *server) connect(t *testing.T, dsn string) *pgx.Conn {
 	}
 }
 
-// run executes statements as an administrator or, in a connection of their own, as somebody else.
-func run(t *testing.T, connection *pgx.Conn, statements ...string) {
+// Run executes statements as an administrator or, in a connection of their own, as somebody else.
+func Run(t *testing.T, connection *pgx.Conn, statements ...string) {
 	t.Helper()
 	for _, statement := range statements {
 		if _, err := connection.Exec(t.Context(), statement); err != nil {
@@ -146,36 +150,21 @@ func run(t *testing.T, connection *pgx.Conn, statements ...string) {
 	}
 }
 
-// startDatabase has the roles that images/postgres makes, and the database of the application.
-func startDatabase(t *testing.T) *server {
+// Start starts a server that has the roles that images/postgres makes, and the database of the application.
+func Start(t *testing.T) *Server {
 	t.Helper()
 	s := startServer(t)
-	run(t, s.superuser,
-		"CREATE ROLE fediflow LOGIN PASSWORD '"+ownerPassword+"'",
-		"CREATE ROLE fediflow_operator LOGIN CREATEROLE PASSWORD '"+operatorPassword+"'",
+	Run(t, s.Superuser,
+		"CREATE ROLE fediflow LOGIN PASSWORD '"+OwnerPassword+"'",
+		"CREATE ROLE fediflow_operator LOGIN CREATEROLE PASSWORD '"+OperatorPassword+"'",
 		"GRANT fediflow TO fediflow_operator",
 		"GRANT pg_monitor, pg_read_all_data, pg_read_all_stats, pg_write_all_data TO fediflow_operator WITH ADMIN OPTION",
 		"CREATE DATABASE fediflow OWNER fediflow")
 	return s
 }
 
-func (s *server) target(name, password string) Target {
-	return Target{Host: "127.0.0.1", Port: s.port, Database: "fediflow", User: name, Password: password}
-}
-
-// owner is a connection of the application.
-func (s *server) owner(t *testing.T) *pgx.Conn {
+// Owner is a connection of the application.
+func (s *Server) Owner(t *testing.T) *pgx.Conn {
 	t.Helper()
-	return s.connect(t, fmt.Sprintf("host=127.0.0.1 port=%d user=fediflow password=%s dbname=fediflow", s.port, ownerPassword))
-}
-
-// operator is a session of our client.
-func (s *server) operator(t *testing.T) *Session {
-	t.Helper()
-	session, err := Connect(t.Context(), s.target("fediflow_operator", operatorPassword))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(session.Close)
-	return session
+	return s.Connect(t, fmt.Sprintf("host=127.0.0.1 port=%d user=fediflow password=%s dbname=fediflow", s.Port, OwnerPassword))
 }
