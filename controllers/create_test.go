@@ -48,6 +48,7 @@ PodDisruptionBudget fediflow-redis-sentinel
 Role fediflow-postgres
 RoleBinding fediflow-postgres
 Secret fediflow-postgres-credentials
+Secret fediflow-postgres-operator
 Secret fediflow-redis-credentials
 Service fediflow-api
 Service fediflow-edge

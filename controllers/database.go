@@ -178,7 +178,7 @@ func (d *Databases) begin(key client.ObjectKey, r *inspection, q question, p pla
 	d.work.Go(func() {
 		defer cancel()
 		<-d.started
-		defer context.AfterFunc(d.stopped, cancel)()
+		defer context.AfterFunc(d.stopped, cancel)() //nolint:contextcheck // a run outlives the pass that began it
 		objects, err := d.converge(ctx, key, r, known, q, p)
 		d.end(key, r, objects, err)
 	})
@@ -231,7 +231,7 @@ func (d *Databases) converge(ctx context.Context, key client.ObjectKey, r *inspe
 	if err != nil {
 		return known, err
 	}
-	defer session.Close()
+	defer session.Close() //nolint:contextcheck // also after the end of the run
 	declared, passwords := d.readPasswords(ctx, p.Namespace, q.declared)
 	objects, steps, err := inspect(ctx, session, declared, r.passwords)
 	if err != nil {

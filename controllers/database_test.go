@@ -62,7 +62,7 @@ func TestIndexesOfADatabaseAreAsDeclared(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 
-	// A declaration that changed is looked at at once.
+	// A declaration that changed is followed at once.
 	postgresql.Run(t, owner, "CREATE TABLE later (id bigint)")
 	p.respec(t, func(spec *v1alpha1.FediFlowClusterSpec) {
 		spec.Database.Indexes = append(spec.Database.Indexes, index("idx_both", "users", "id", "created_at"))

@@ -65,7 +65,7 @@ func TestDeletionKeepsTheDataAndPatronisStateAndNothingElse(t *testing.T) {
 			outlives[name] = true
 		}
 	}
-	want := set("Secret fediflow-app-secrets\nSecret fediflow-postgres-credentials\nSecret fediflow-redis-credentials\n" +
+	want := set("Secret fediflow-app-secrets\nSecret fediflow-postgres-credentials\nSecret fediflow-postgres-operator\nSecret fediflow-redis-credentials\n" +
 		"Service fediflow-postgres-config\nService fediflow-postgres-failover\nService fediflow-postgres-sync\n")
 	if len(outlives) != len(want) {
 		t.Errorf("what stays is %v", outlives)

@@ -136,7 +136,7 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	}
 	pass.Healths = r.assess(resolved, world)
 	pass.Database, pass.Redis = postgres.Status(resolved, world), redis.Status(resolved, world)
-	pass.Database = withObjects(pass.Database, r.Databases.Look(cluster, resolved, world))
+	pass.Database = withObjects(pass.Database, r.Databases.Look(cluster, resolved, world)) //nolint:contextcheck // what it begins outlives the pass
 	if applyErr != nil {
 		return pass, applyErr
 	}

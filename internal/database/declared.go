@@ -49,7 +49,7 @@ func (d Declared) Empty() bool { return len(d.Extensions)+len(d.Roles)+len(d.Ind
 
 // Fingerprint changes with the declaration.
 func (d Declared) Fingerprint() string {
-	text, err := json.Marshal(d)
+	text, err := json.Marshal(d) //nolint:musttag // nobody reads it back
 	if err != nil {
 		panic(fmt.Sprintf("marshal constant shape: %v", err))
 	}
@@ -128,7 +128,8 @@ func (o Objects) Unsettled() []string {
 			if settled(object) {
 				continue
 			}
-			lines = append(lines, strings.TrimSuffix(fmt.Sprintf("%s %s is %s: %s", group.kind, object.Name, object.State, object.Message), ": "))
+			line := fmt.Sprintf("%s %s is %s: %s", group.kind, object.Name, object.State, object.Message)
+			lines = append(lines, strings.TrimSuffix(line, ": "))
 		}
 	}
 	return lines

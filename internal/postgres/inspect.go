@@ -64,7 +64,8 @@ func (s *Session) inspectRoles(ctx context.Context, declared database.Declared, 
 	}](ctx, s, `SELECT rolname::text, ours, rolcanlogin, rolinherit, rolconnlimit,
 			ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
 				WHERE m.member = r.oid ORDER BY 1)
-		FROM (SELECT *, coalesce(shobj_description(oid, 'pg_authid') = $2, false) AS ours FROM pg_roles) r
+		FROM (SELECT oid, rolname, rolcanlogin, rolinherit, rolconnlimit,
+			coalesce(shobj_description(oid, 'pg_authid') = $2, false) AS ours FROM pg_roles) r
 		WHERE rolname = ANY($1) OR ours`, names, roleComment)
 	for _, row := range rows {
 		found.Roles[row.Name] = database.FoundRole{

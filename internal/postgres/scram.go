@@ -42,7 +42,9 @@ func newVerifier(password string, salt []byte, iterations int) (Verifier, error)
 	}
 	stored := sha256.Sum256(mac(salted, "Client Key"))
 	encode := base64.StdEncoding.EncodeToString
-	return Verifier(fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, encode(salt), encode(stored[:]), encode(mac(salted, "Server Key")))), nil
+	verifier := fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s",
+		iterations, encode(salt), encode(stored[:]), encode(mac(salted, "Server Key")))
+	return Verifier(verifier), nil
 }
 
 func mac(key []byte, message string) []byte {

@@ -76,7 +76,7 @@ func unprivileged(t *testing.T, directory string) *syscall.SysProcAttr {
 func startServer(t *testing.T) *Server {
 	t.Helper()
 	bin := programs(t)
-	directory, err := os.MkdirTemp("", "postgres-test-")
+	directory, err := os.MkdirTemp("", "postgres-test-") //nolint:usetesting // the path of a socket is short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func startServer(t *testing.T) *Server {
 
 func freePort(t *testing.T) int32 {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func freePort(t *testing.T) int32 {
 	if !ok {
 		t.Fatalf("%v is no TCP address", listener.Addr())
 	}
-	return int32(address.Port)
+	return int32(address.Port) //nolint:gosec // at most 65535
 }
 
 // Connect waits until the server answers.
