@@ -136,7 +136,8 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	}
 	pass.Healths = r.assess(resolved, world)
 	pass.Database, pass.Redis = postgres.Status(resolved, world), redis.Status(resolved, world)
-	pass.Database = withObjects(pass.Database, r.Databases.Look(cluster, resolved, world)) //nolint:contextcheck // what it begins outlives the pass
+	declared := r.Databases.Look(cluster, resolved, world) //nolint:contextcheck // what it begins outlives the pass
+	pass.Database = withObjects(pass.Database, declared)
 	if applyErr != nil {
 		return pass, applyErr
 	}
