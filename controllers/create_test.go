@@ -52,6 +52,7 @@ Secret fediflow-ca
 Secret fediflow-pooler-admin
 Secret fediflow-pooler-tls
 Secret fediflow-postgres-credentials
+Secret fediflow-postgres-operator
 Secret fediflow-postgres-tls
 Secret fediflow-redis-credentials
 Service fediflow-api

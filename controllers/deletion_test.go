@@ -66,7 +66,7 @@ func TestDeletionKeepsTheDataAndPatronisStateAndNothingElse(t *testing.T) {
 		}
 	}
 	want := set("Secret fediflow-app-secrets\nSecret fediflow-ca\nSecret fediflow-pooler-admin\nSecret fediflow-pooler-tls\nSecret fediflow-postgres-credentials\n" +
-		"Secret fediflow-postgres-tls\nSecret fediflow-redis-credentials\n" +
+		"Secret fediflow-postgres-operator\nSecret fediflow-postgres-tls\nSecret fediflow-redis-credentials\n" +
 		"Service fediflow-postgres-config\nService fediflow-postgres-failover\nService fediflow-postgres-sync\n")
 	if len(outlives) != len(want) {
 		t.Errorf("what stays is %v", outlives)

@@ -45,6 +45,7 @@ type FediFlowClusterReconciler struct {
 	Reader     *observe.Reader
 	Writer     *apply.Writer
 	Operations *Operations
+	Databases  *Databases
 	Events     events.EventRecorder
 	Components []component.Component
 }
@@ -73,6 +74,9 @@ type FediFlowClusterReconciler struct {
 func (r *FediFlowClusterReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	cluster := &v1alpha1.FediFlowCluster{}
 	if err := r.Client.Get(ctx, request.NamespacedName, cluster); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.Databases.Forget(request.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if cluster.DeletionTimestamp != nil {
@@ -144,6 +148,8 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	pass.Healths = r.assess(resolved, world)
 	pass.Database, pass.Redis = postgres.Status(resolved, world), redis.Status(resolved, world)
 	requested := r.request(cluster, resolved, world, &pass)
+	declared := r.Databases.Look(cluster, resolved, world) //nolint:contextcheck // what it begins outlives the pass
+	pass.Database = withObjects(pass.Database, declared)
 	if applyErr != nil {
 		return pass, applyErr
 	}

@@ -65,6 +65,7 @@ func NewReconciler(manager ctrl.Manager, images plan.Images) (*FediFlowClusterRe
 		Reader:     &observe.Reader{Cache: manager.GetCache(), Images: images, ReplaceToResize: !resizes},
 		Writer:     writer,
 		Operations: &Operations{Writer: writer, Live: manager.GetAPIReader(), HTTP: patroni.NewHTTP},
+		Databases:  NewDatabases(manager.GetAPIReader()),
 		Events:     manager.GetEventRecorder("fediflow-operator"),
 		Components: catalog.Components(),
 	}, nil

@@ -43,7 +43,7 @@ func TestSecretsAreCreatedOnceAndNeverWrittenAgain(t *testing.T) {
 	p.waitReady(t)
 	whileDown(t, func() {})
 	p.passes(t, 2)
-	if changed := differing(all, p.secretVersions(t)); len(all) != 7 || len(changed) > 0 {
+	if changed := differing(all, p.secretVersions(t)); len(all) != 8 || len(changed) > 0 {
 		t.Errorf("of %d Secrets these changed: %v", len(all), changed)
 	}
 	if again := must(t, p, names.RedisCredentials(), &corev1.Secret{}); string(again.Data[plan.KeyRedisPassword]) != "restored" {

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/internal/component/postgres"
@@ -49,7 +50,11 @@ func (r *FediFlowClusterReconciler) SetupWithManager(manager ctrl.Manager) error
 		Watches(&corev1.ResourceQuota{}, handler.EnqueueRequestsFromMapFunc(r.clustersBeside), builder.WithPredicates(quotaChange())).
 		Watches(&corev1.LimitRange{}, handler.EnqueueRequestsFromMapFunc(r.clustersBeside)).
 		Watches(&v1alpha1.PerformanceProfile{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfProfile),
-			builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(source.Channel(r.Databases.Wanted, &handler.EnqueueRequestForObject{}))
+	if err := manager.Add(r.Databases); err != nil {
+		return fmt.Errorf("add the work in databases: %w", err)
+	}
 	if err := b.Complete(r); err != nil {
 		return fmt.Errorf("start the FediFlowCluster controller: %w", err)
 	}

@@ -94,8 +94,9 @@ func refusals() map[string]refusal {
 		"a region that starts with a hyphen":        {"edge: {regions: [{name: -members}]}", "should match"},
 		"an unknown type of Service":                {"edge: {serviceType: ExternalName}", `supported values: "ClusterIP", "NodePort", "LoadBalancer"`},
 		"an unknown field":                          {"tuning: {work_mem: 64MB}", `unknown field "spec.tuning"`},
-		"an unknown field deep inside":              {"database: {managed: {parameters: {fsync: 'off'}}}", `unknown field "spec.database.managed.parameters"`},
+		"an unknown field deep inside":              {"database: {managed: {storage: {iops: 5}}}", `unknown field "spec.database.managed.storage.iops"`},
 	}
+	declarationRefusals(table)
 	for name, domain := range map[string]string{
 		"upper case": "Social.example.edu", "a scheme": "https://social.example.edu", "a trailing dot": "social.example.edu.",
 		"a port": "social.example.edu:443", "a path": "social.example.edu/users", "no dot": "localhost", "an IPv4 address": "192.0.2.10",
@@ -163,6 +164,7 @@ var ranges = []struct {
 	{"api: {autoscaling: {memoryUtilization: %d}}", 1, 100},
 	{"database: {managed: {instances: %d}}", 1, 9},
 	{"database: {external: {host: db, port: %d, credentialsSecret: {name: db}}}", 1, 65535},
+	{"database: {managed: {roles: [{name: r, passwordSecret: {name: s, key: k}, connectionLimit: %d}]}}", 1, 8},
 	{"pooler: {replicas: %d}", 1, 50},
 	{"redis: {managed: {queue: {replicas: %d}}}", 1, 5},
 	{"redis: {managed: {cache: {replicas: %d}}}", 1, 5},
@@ -208,6 +210,7 @@ func acceptances() map[string]string {
 	for _, size := range []ProfileSize{SizeDevelopment, SizeSmall, SizeMedium, SizeLarge, SizeXLarge} {
 		table["size "+string(size)] = "profile: {size: " + string(size) + "}"
 	}
+	declarationAcceptances(table)
 	for _, storage := range storages {
 		table["a storage class in "+storage] = fmt.Sprintf(storage, "storageClassName: fast-ssd.2")
 		table["the longest storage class in "+storage] = fmt.Sprintf(storage, "storageClassName: "+long(253))

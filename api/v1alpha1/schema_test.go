@@ -16,6 +16,8 @@ type node struct {
 	Description string          `json:"description"`
 	Properties  map[string]node `json:"properties"`
 	Items       *node           `json:"items"`
+	Values      *node           `json:"additionalProperties"`
+	MaxEntries  *int64          `json:"maxProperties"`
 	Default     any             `json:"default"`
 	Required    []string        `json:"required"`
 	Pattern     string          `json:"pattern"`
@@ -41,6 +43,9 @@ func (n node) walk(path string, visit func(path string, field node)) {
 	}
 	if n.Items != nil {
 		n.Items.walk(path+"[]", visit)
+	}
+	if n.Values != nil {
+		n.Values.walk(path+"{}", visit)
 	}
 }
 
@@ -85,7 +90,8 @@ func specRules(t *testing.T, kind string) map[string]*regexp.Regexp {
 	root.Properties["spec"].walk("spec", func(path string, field node) {
 		add := func(present bool, keyword, says string) {
 			if present {
-				rules[path+" "+keyword] = regexp.MustCompile("^" + regexp.QuoteMeta(path) + "(<no value>)?: .*" + says)
+				place := strings.ReplaceAll(regexp.QuoteMeta(path), `\{\}`, `\.\w+`)
+				rules[path+" "+keyword] = regexp.MustCompile("^" + place + "(<no value>)?: .*" + says)
 			}
 		}
 		add(field.Pattern != "", "pattern", "should match")
@@ -96,6 +102,7 @@ func specRules(t *testing.T, kind string) map[string]*regexp.Regexp {
 		add(field.MaxLength != nil, "maxLength", "Too long")
 		add(field.MinItems != nil, "minItems", "at least .* items")
 		add(field.MaxItems != nil, "maxItems", "Too many")
+		add(field.MaxEntries != nil, "maxProperties", "Too many")
 		for _, name := range field.Required {
 			rules[path+"."+name+" required"] = regexp.MustCompile("^" + regexp.QuoteMeta(path+"."+name) + ": Required value")
 		}
@@ -133,7 +140,7 @@ func TestEveryFieldHasADescription(t *testing.T) {
 		root.walk("", func(path string, field node) {
 			fields++
 			// The items of a list are described by the list, and metadata by the API server.
-			if field.Description == "" && path != "metadata" && !strings.HasSuffix(path, "[]") {
+			if field.Description == "" && path != "metadata" && !strings.HasSuffix(path, "[]") && !strings.HasSuffix(path, "{}") {
 				t.Errorf("%s has no description", path)
 			}
 		})

@@ -238,6 +238,13 @@ type DatabaseSpec struct {
 	// external names a PostgreSQL that runs elsewhere; the pooler connects to it.
 	// +optional
 	External *ExternalDatabaseSpec `json:"external,omitempty"`
+	// indexes of the application's tables, in a managed or an external database. Each is built
+	// without blocking writes; status.database.indexes says how far it is.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Indexes []IndexSpec `json:"indexes,omitempty"`
 }
 
 // Durability says what an acknowledged write has survived.
@@ -271,7 +278,30 @@ type ManagedDatabaseSpec struct {
 	// resources of each member.
 	// +optional
 	Resources *ResourceOverride `json:"resources,omitempty"`
+	// parameters are PostgreSQL settings by name, such as work_mem: 16MB. They win over what the
+	// profile derives. docs/database.md lists the names; a few restart the members, one by one.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(name, name.matches('^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)?$'))",message="parameters must be named like PostgreSQL settings, such as work_mem"
+	Parameters map[string]ParameterValue `json:"parameters,omitempty"`
+	// extensions of the application's database. Removing one from the spec drops nothing.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	Extensions []Extension `json:"extensions,omitempty"`
+	// roles that may log in to the application's database, beside the application itself.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Roles []RoleSpec `json:"roles,omitempty"`
 }
+
+// ParameterValue is the value of a PostgreSQL setting in PostgreSQL's notation: on, 100, 0.5, 64MB, 10s.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=32
+// +kubebuilder:validation:Pattern=`^-?[a-zA-Z0-9._]+$`
+type ParameterValue string
 
 // StorageSpec is the volume of each member of a component.
 type StorageSpec struct {

@@ -8,6 +8,9 @@ import (
 const (
 	// ConditionReady is True while every component is ready.
 	ConditionReady = "Ready"
+	// ConditionDatabaseAsDeclared is present where indexes, extensions or roles are declared, and True
+	// while all of them are as declared. It is no part of Ready: the platform serves without them.
+	ConditionDatabaseAsDeclared = "DatabaseAsDeclared"
 	// ConditionReconciling is present and True only while the operator is working.
 	ConditionReconciling = "Reconciling"
 	// ConditionSchedulable is False where the plan asks for more than the nodes or a quota have.
@@ -54,6 +57,10 @@ const (
 	ReasonFits = "Fits"
 	// ReasonInsufficientCapacity: nodes or a quota have no room for the plan; the message says how much is missing.
 	ReasonInsufficientCapacity = "InsufficientCapacity"
+	// ReasonAsDeclared: what is declared inside the database is there.
+	ReasonAsDeclared = "AsDeclared"
+	// ReasonNotAsDeclared: something declared inside the database is missing or different; the message says what.
+	ReasonNotAsDeclared = "NotAsDeclared"
 	// ReasonWaiting: the component waits for another one.
 	ReasonWaiting = "Waiting"
 	// ReasonRollingOut: pods are being created or replaced.
@@ -206,6 +213,21 @@ type DatabaseStatus struct {
 	// +listType=map
 	// +listMapKey=name
 	Members []DatabaseMemberStatus `json:"members,omitempty"`
+	// indexes that are declared, and their state.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Indexes []DatabaseObjectStatus `json:"indexes,omitempty"`
+	// extensions that are declared, and their state.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Extensions []DatabaseObjectStatus `json:"extensions,omitempty"`
+	// roles that are or were declared, and their state.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Roles []DatabaseObjectStatus `json:"roles,omitempty"`
 }
 
 // RedisStoreStatus is one Redis store.

@@ -49,6 +49,9 @@ func resolveDatabase(l *ledger, name ClusterName, spec *v1alpha1.FediFlowCluster
 		Instances: pick(l, "postgres.replicas", field+".instances", managed.Instances, profile.Replicas),
 		Storage:   l.storage("postgres", field+".storage", managed.Storage, profile.Storage),
 		Resources: l.resources("postgres", field+".resources", managed.Resources, profile.CPU, profile.Memory),
+
+		Extensions: resolveExtensions(managed.Extensions),
+		Roles:      resolveRoles(managed.Roles),
 	}
 	plan.Instances, plan.Kept = l.keepMembers("postgres.replicas", plan.Instances, facts.Members[name.Component(Postgres)])
 	plan.Durability = resolveDurability(l, spec.Profile.Durability, managed.Durability, plan.Instances)

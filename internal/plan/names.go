@@ -54,6 +54,9 @@ func (c ClusterName) Certificate(component ComponentName) string {
 	return c.Component(component) + "-tls"
 }
 
+// PostgresOperator is the Secret with the password of the operator's own SQL role.
+func (c ClusterName) PostgresOperator() string { return c.Component(Postgres) + "-operator" }
+
 // Pooler is the name of the pooler of a direction.
 func (c ClusterName) Pooler(access Access) string { return c.Component(Pooler) + "-" + string(access) }
 

@@ -117,10 +117,12 @@ type MigrationPlan struct {
 	Command []string
 }
 
-// DatabasePlan has exactly one of its fields set.
+// DatabasePlan is either managed or external.
 type DatabasePlan struct {
 	Managed  *PostgresPlan
 	External *ExternalPlan
+	// Indexes of the application's tables.
+	Indexes []IndexPlan
 }
 
 // ExternalPlan is a PostgreSQL that runs elsewhere.
@@ -144,6 +146,9 @@ type PostgresPlan struct {
 	MaxConnections int32
 	// Parameters are PostgreSQL settings by name, in PostgreSQL's own notation.
 	Parameters map[string]string
+	// Extensions and Roles are those declared, extensions sorted.
+	Extensions []string
+	Roles      []RolePlan
 }
 
 // PoolerPlan is the plan of the PgBouncer poolers. Every figure is per pod.

@@ -44,12 +44,17 @@ func Resolve(cluster *v1alpha1.FediFlowCluster, facts Facts) (Plan, []Problem) {
 		p.TLS.GivenSecret = spec.TLS.CertificateSecret.Name
 	}
 	p.Database = resolveDatabase(l, p.Name, spec, base.Postgres, facts)
+	p.Database.Indexes = resolveIndexes(orEmpty(spec.Database).Indexes)
 	p.Redis = resolveRedis(l, p.Name, spec, base, facts)
 	p.Pooler = resolvePooler(l, spec, base.Pooler, facts)
 	p.Pooler.Accesses = accesses(p.Database)
 	p.Edge = resolveEdge(l, spec, base.Edge, facts)
 	p.API = resolveAPI(l, spec, base.API)
-	problems := p.contradictions()
+	explicit := orEmpty(orEmpty(spec.Database).Managed).Parameters
+	problems := append(p.contradictions(), p.declarationProblems()...)
+	if managed := p.Database.Managed; managed != nil {
+		problems = append(problems, refusedParameters(explicit, managed.Resources.Memory.Value()/mebibyte)...)
+	}
 	problems = append(problems, p.fitCeiling(l, spec.Profile.Ceiling)...)
 	if len(problems) == 0 {
 		problems = p.closeBudget(l)
@@ -57,6 +62,7 @@ func Resolve(cluster *v1alpha1.FediFlowCluster, facts Facts) (Plan, []Problem) {
 	if managed := p.Database.Managed; managed != nil && len(problems) == 0 {
 		managed.Parameters = resolveParameters(l, managed)
 		managed.Parameters["max_connections"] = fmt.Sprint(managed.MaxConnections)
+		mergeParameters(l, managed.Parameters, explicit)
 	}
 	slices.Sort(l.overrides)
 	p.Overrides, p.Figures, p.Clamped = l.overrides, l.figures, l.clamped

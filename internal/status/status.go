@@ -13,6 +13,7 @@ import (
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/internal/component"
+	"github.com/fediflow/fediflow-operator/internal/database"
 	"github.com/fediflow/fediflow-operator/internal/plan"
 )
 
@@ -62,6 +63,7 @@ func New(old v1alpha1.FediFlowClusterStatus, pass Pass) v1alpha1.FediFlowCluster
 		for _, health := range pass.Healths {
 			status.Components = append(status.Components, health.ComponentStatus)
 		}
+		setAsDeclared(&status, pass.Generation)
 		status.API = ratio(pass.Healths, string(plan.API))
 		status.Edge = ratio(pass.Healths, string(plan.Edge))
 	}
@@ -156,6 +158,28 @@ func schedulable(pass Pass) metav1.Condition {
 		condition.Message = strings.Join(pass.Shortfalls, "; ")
 	}
 	return condition
+}
+
+// setAsDeclared says whether everything declared inside the database is there; it is absent where
+// nothing is declared.
+func setAsDeclared(status *v1alpha1.FediFlowClusterStatus, generation int64) {
+	var objects database.Objects
+	if d := status.Database; d != nil {
+		objects = database.Objects{Indexes: d.Indexes, Extensions: d.Extensions, Roles: d.Roles}
+	}
+	if objects.Empty() {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionDatabaseAsDeclared)
+		return
+	}
+	condition := metav1.Condition{
+		Type: v1alpha1.ConditionDatabaseAsDeclared, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAsDeclared,
+		Message: "indexes, extensions and roles are as declared", ObservedGeneration: generation,
+	}
+	if lines := objects.Unsettled(); len(lines) > 0 {
+		condition.Status, condition.Reason = metav1.ConditionFalse, v1alpha1.ReasonNotAsDeclared
+		condition.Message = strings.Join(lines, "; ")
+	}
+	meta.SetStatusCondition(&status.Conditions, condition)
 }
 
 // ratio is ready/desired over all parts of a component.

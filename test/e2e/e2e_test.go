@@ -35,6 +35,7 @@ func TestPlatform(t *testing.T) {
 		{"a namespace that is not enrolled says how to enrol it", testEnrolment},
 		{"a small manifest becomes ready", testReady},
 		{"a larger size reaches every pod", testLargerSize},
+		{"what is declared inside the database comes to be there", testDatabase},
 		{"edge", testEdge},
 		{"bad input stalls and heals, and the platform keeps running", testBadInput},
 		{"a plan that a quota has no room for is told", testCapacity},

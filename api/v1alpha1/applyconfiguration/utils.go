@@ -30,6 +30,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ComponentStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DatabaseMemberStatus"):
 		return &apiv1alpha1.DatabaseMemberStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DatabaseObjectStatus"):
+		return &apiv1alpha1.DatabaseObjectStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DatabaseSpec"):
 		return &apiv1alpha1.DatabaseSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DatabaseStatus"):
@@ -48,6 +50,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.FediFlowClusterSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FediFlowClusterStatus"):
 		return &apiv1alpha1.FediFlowClusterStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IndexColumnSpec"):
+		return &apiv1alpha1.IndexColumnSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IndexSpec"):
+		return &apiv1alpha1.IndexSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ManagedDatabaseSpec"):
 		return &apiv1alpha1.ManagedDatabaseSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ManagedRedisSpec"):
@@ -80,6 +86,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ResourceOverrideApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ResourceTotals"):
 		return &apiv1alpha1.ResourceTotalsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RoleSpec"):
+		return &apiv1alpha1.RoleSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SecretKey"):
+		return &apiv1alpha1.SecretKeyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretName"):
 		return &apiv1alpha1.SecretNameApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("StatefulProfile"):

@@ -154,10 +154,9 @@ func TestMissingSecretsOfVolumesAreNotGeneratedAnew(t *testing.T) {
 		t.Helper()
 		for _, w := range workloads(t, p) {
 			for _, name := range secretsOf(w) {
-				if name == p.Name.PoolerAdmin() {
-					continue // the account is no part of the data: only pauses fail until poolers have a new one, too
-				}
-				guarded := w.component == plan.Postgres || w.component == plan.Redis
+				// Accounts that are no part of the data: whoever needs them takes a new one when it starts.
+				account := name == p.Name.PoolerAdmin() || name == p.Name.PostgresOperator()
+				guarded := (w.component == plan.Postgres || w.component == plan.Redis) && !account
 				for _, secret := range secrets(p) {
 					if secret.Name == name && guarded && (secret.Guards == nil || !w.selectedBy(secret.Guards)) {
 						t.Errorf("%s needs Secret %s, which guards only %v", w, name, secret.Guards)

@@ -20,6 +20,11 @@ const (
 	roleReplica = "replica"
 )
 
+const (
+	rolesProgram  = "/usr/local/bin/fediflow-roles"
+	monitoringMap = "monitoring"
+)
+
 const dataDirectory = "/var/lib/postgresql/data"
 
 type object = map[string]any
@@ -70,8 +75,14 @@ func patroniFile(p plan.Plan) string {
 			"parameters": localParameters(),
 			// A new standby does not wait for the primary's next checkpoint, minutes away.
 			"basebackup": []object{{"checkpoint": "fast"}},
+			// Both run on a new primary, also one that an older version made.
+			"callbacks": object{"on_start": rolesProgram, "on_role_change": rolesProgram},
+			// The account that all our containers run as may read statistics without a password.
+			"pg_ident": []string{monitoringMap + " postgres " + plan.MonitoringRole},
 			"pg_hba": []string{
 				"local all postgres peer",
+				"local all " + plan.MonitoringRole + " peer map=" + monitoringMap,
+				"host all " + plan.MonitoringRole + " all reject",
 				"host all postgres all reject",
 				"hostssl replication replicator all scram-sha-256",
 				"hostssl all all all scram-sha-256",
@@ -150,6 +161,11 @@ func restartHash(p plan.Plan, files map[string]string) string {
 	values := map[string]string{"file": string(text)}
 	for _, name := range restartParameters {
 		values[name] = p.Database.Managed.Parameters[name]
+	}
+	for name, value := range p.Database.Managed.Parameters {
+		if plan.NeedsRestart(name) {
+			values[name] = value
+		}
 	}
 	return kube.HashMap(values)
 }

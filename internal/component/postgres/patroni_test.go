@@ -250,6 +250,10 @@ func TestRemoteSuperuserIsRejected(t *testing.T) {
 		{"host", "fediflow", "fediflow", "reject"},
 		{"host", "postgres", "rewind", "reject"},
 		{"local", "fediflow", "fediflow", "reject"},
+		{"local", "fediflow", "fediflow_monitoring", "peer map=monitoring"},
+		{"host", "fediflow", "fediflow_monitoring", "reject"},
+		{"hostssl", "fediflow", "fediflow_operator", "scram-sha-256"},
+		{"host", "fediflow", "fediflow_operator", "reject"},
 	} {
 		if have := method(t, hba, c.kind, c.database, c.user); have != c.want {
 			t.Errorf("%s connection of %s to %s: %s, not %s", c.kind, c.user, c.database, have, c.want)
@@ -260,7 +264,11 @@ func TestRemoteSuperuserIsRejected(t *testing.T) {
 func TestNoConnectionIsTrusted(t *testing.T) {
 	for _, line := range parse(t, small(t)).PostgreSQL.HBA {
 		fields := strings.Fields(line)
-		if last := fields[len(fields)-1]; !slices.Contains([]string{"peer", "reject", "scram-sha-256"}, last) {
+		last := fields[len(fields)-1]
+		if strings.HasPrefix(last, "map=") {
+			last = fields[len(fields)-2]
+		}
+		if !slices.Contains([]string{"peer", "reject", "scram-sha-256"}, last) {
 			t.Errorf("%s", line)
 		}
 	}
@@ -272,14 +280,15 @@ func method(t *testing.T, lines []string, kind, database, user string) string {
 	t.Helper()
 	for _, line := range lines {
 		fields := strings.Fields(line)
-		if want := map[string]int{"local": 4, "host": 5, "hostssl": 5}[fields[0]]; len(fields) != want {
+		least := map[string]int{"local": 4, "host": 5, "hostssl": 5}[fields[0]]
+		if least == 0 || len(fields) < least {
 			t.Fatalf("what is %q", line)
 		}
 		anyDatabase := fields[1] == "all" && database != "replication"
 		anyUser := fields[2] == "all"
 		matches := fields[0] == kind || fields[0] == "host" && kind == "hostssl"
 		if matches && (anyDatabase || fields[1] == database) && (anyUser || fields[2] == user) {
-			return fields[len(fields)-1]
+			return strings.Join(fields[least-1:], " ")
 		}
 	}
 	return "reject"

@@ -60,7 +60,17 @@ func render(p plan.Plan) component.Rendered {
 	objects = append(objects, component.Owned(disruptionBudgets(p)...)...)
 	return component.Rendered{
 		Objects: append(objects, component.Retained(stateServices(p)...)...),
-		Secrets: []component.Secret{credentials(p), poolerAdmin(p)},
+		Secrets: []component.Secret{credentials(p), poolerAdmin(p), operatorCredentials(p)},
+	}
+}
+
+// operatorCredentials guard nothing: a lost password is made anew, and members set it when they start.
+func operatorCredentials(p plan.Plan) component.Secret {
+	return component.Secret{
+		Namespace: p.Namespace,
+		Name:      p.Name.PostgresOperator(),
+		Labels:    p.Name.Labels(plan.Postgres),
+		Random:    []string{KeyPassword},
 	}
 }
 
@@ -172,6 +182,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 			kube.Env("APP_DATABASE", plan.DatabaseName),
 			kube.Env("APP_USER", plan.DatabaseUser),
 			kube.EnvSecret("APP_PASSWORD", secret, KeyPassword),
+			kube.EnvSecret("OPERATOR_PASSWORD", p.Name.PostgresOperator(), KeyPassword),
 		).
 		WithVolumeMounts(
 			kube.Mount(component.DataVolume, "/var/lib/postgresql"),

@@ -137,18 +137,56 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: timeline
       type:
         scalar: numeric
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.DatabaseObjectState
+  scalar: string
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.DatabaseObjectStatus
+  map:
+    fields:
+    - name: message
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: state
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.DatabaseObjectState
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.DatabaseSpec
   map:
     fields:
     - name: external
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.ExternalDatabaseSpec
+    - name: indexes
+      type:
+        list:
+          elementType:
+            namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.IndexSpec
+          elementRelationship: associative
+          keys:
+          - name
     - name: managed
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.ManagedDatabaseSpec
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.DatabaseStatus
   map:
     fields:
+    - name: extensions
+      type:
+        list:
+          elementType:
+            namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.DatabaseObjectStatus
+          elementRelationship: associative
+          keys:
+          - name
+    - name: indexes
+      type:
+        list:
+          elementType:
+            namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.DatabaseObjectStatus
+          elementRelationship: associative
+          keys:
+          - name
     - name: lastFailover
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.FailoverStatus
@@ -163,6 +201,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: primary
       type:
         scalar: string
+    - name: roles
+      type:
+        list:
+          elementType:
+            namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.DatabaseObjectStatus
+          elementRelationship: associative
+          keys:
+          - name
     - name: switchover
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.SwitchoverStatus
@@ -202,6 +248,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: storage
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.StorageSpec
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.Extension
+  scalar: string
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.ExternalDatabaseSpec
   map:
     fields:
@@ -343,18 +391,74 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.IndexColumnSpec
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: order
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.IndexOrder
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.IndexMethod
+  scalar: string
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.IndexOrder
+  scalar: string
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.IndexSpec
+  map:
+    fields:
+    - name: columns
+      type:
+        list:
+          elementType:
+            namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.IndexColumnSpec
+          elementRelationship: atomic
+    - name: method
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.IndexMethod
+    - name: name
+      type:
+        scalar: string
+    - name: schema
+      type:
+        scalar: string
+    - name: table
+      type:
+        scalar: string
+    - name: unique
+      type:
+        scalar: boolean
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.ManagedDatabaseSpec
   map:
     fields:
     - name: durability
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.Durability
+    - name: extensions
+      type:
+        list:
+          elementType:
+            namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.Extension
+          elementRelationship: associative
     - name: instances
       type:
         scalar: numeric
+    - name: parameters
+      type:
+        map:
+          elementType:
+            namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.ParameterValue
     - name: resources
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.ResourceOverride
+    - name: roles
+      type:
+        list:
+          elementType:
+            namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.RoleSpec
+          elementRelationship: associative
+          keys:
+          - name
     - name: storage
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.StorageSpec
@@ -382,6 +486,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: preDeploy
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.MigrationSpec
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.ParameterValue
+  scalar: string
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.PerformanceProfile
   map:
     fields:
@@ -491,6 +597,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: resources
       type:
         namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.ResourceOverride
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.PredefinedRole
+  scalar: string
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.ProfileSize
   scalar: string
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.ProfileSpec
@@ -569,6 +677,36 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
     - name: storage
+      type:
+        scalar: string
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.RoleSpec
+  map:
+    fields:
+    - name: connectionLimit
+      type:
+        scalar: numeric
+    - name: inherit
+      type:
+        scalar: boolean
+    - name: memberOf
+      type:
+        list:
+          elementType:
+            namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.PredefinedRole
+          elementRelationship: associative
+    - name: name
+      type:
+        scalar: string
+    - name: passwordSecret
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.SecretKey
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.SecretKey
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: name
       type:
         scalar: string
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.SecretName

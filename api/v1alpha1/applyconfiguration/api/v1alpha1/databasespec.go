@@ -11,6 +11,9 @@ type DatabaseSpecApplyConfiguration struct {
 	Managed *ManagedDatabaseSpecApplyConfiguration `json:"managed,omitempty"`
 	// external names a PostgreSQL that runs elsewhere; the pooler connects to it.
 	External *ExternalDatabaseSpecApplyConfiguration `json:"external,omitempty"`
+	// indexes of the application's tables, in a managed or an external database. Each is built
+	// without blocking writes; status.database.indexes says how far it is.
+	Indexes []IndexSpecApplyConfiguration `json:"indexes,omitempty"`
 }
 
 // DatabaseSpecApplyConfiguration constructs a declarative configuration of the DatabaseSpec type for use with
@@ -32,5 +35,18 @@ func (b *DatabaseSpecApplyConfiguration) WithManaged(value *ManagedDatabaseSpecA
 // If called multiple times, the External field is set to the value of the last call.
 func (b *DatabaseSpecApplyConfiguration) WithExternal(value *ExternalDatabaseSpecApplyConfiguration) *DatabaseSpecApplyConfiguration {
 	b.External = value
+	return b
+}
+
+// WithIndexes adds the given value to the Indexes field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Indexes field.
+func (b *DatabaseSpecApplyConfiguration) WithIndexes(values ...*IndexSpecApplyConfiguration) *DatabaseSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithIndexes")
+		}
+		b.Indexes = append(b.Indexes, *values[i])
+	}
 	return b
 }

@@ -17,6 +17,12 @@ type DatabaseStatusApplyConfiguration struct {
 	LastFailover *FailoverStatusApplyConfiguration `json:"lastFailover,omitempty"`
 	// members of the database, sorted by name.
 	Members []DatabaseMemberStatusApplyConfiguration `json:"members,omitempty"`
+	// indexes that are declared, and their state.
+	Indexes []DatabaseObjectStatusApplyConfiguration `json:"indexes,omitempty"`
+	// extensions that are declared, and their state.
+	Extensions []DatabaseObjectStatusApplyConfiguration `json:"extensions,omitempty"`
+	// roles that are or were declared, and their state.
+	Roles []DatabaseObjectStatusApplyConfiguration `json:"roles,omitempty"`
 }
 
 // DatabaseStatusApplyConfiguration constructs a declarative configuration of the DatabaseStatus type for use with
@@ -66,6 +72,45 @@ func (b *DatabaseStatusApplyConfiguration) WithMembers(values ...*DatabaseMember
 			panic("nil value passed to WithMembers")
 		}
 		b.Members = append(b.Members, *values[i])
+	}
+	return b
+}
+
+// WithIndexes adds the given value to the Indexes field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Indexes field.
+func (b *DatabaseStatusApplyConfiguration) WithIndexes(values ...*DatabaseObjectStatusApplyConfiguration) *DatabaseStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithIndexes")
+		}
+		b.Indexes = append(b.Indexes, *values[i])
+	}
+	return b
+}
+
+// WithExtensions adds the given value to the Extensions field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Extensions field.
+func (b *DatabaseStatusApplyConfiguration) WithExtensions(values ...*DatabaseObjectStatusApplyConfiguration) *DatabaseStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithExtensions")
+		}
+		b.Extensions = append(b.Extensions, *values[i])
+	}
+	return b
+}
+
+// WithRoles adds the given value to the Roles field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Roles field.
+func (b *DatabaseStatusApplyConfiguration) WithRoles(values ...*DatabaseObjectStatusApplyConfiguration) *DatabaseStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithRoles")
+		}
+		b.Roles = append(b.Roles, *values[i])
 	}
 	return b
 }

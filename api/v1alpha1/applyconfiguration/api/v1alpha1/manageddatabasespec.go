@@ -20,6 +20,13 @@ type ManagedDatabaseSpecApplyConfiguration struct {
 	Storage *StorageSpecApplyConfiguration `json:"storage,omitempty"`
 	// resources of each member.
 	Resources *ResourceOverrideApplyConfiguration `json:"resources,omitempty"`
+	// parameters are PostgreSQL settings by name, such as work_mem: 16MB. They win over what the
+	// profile derives. docs/database.md lists the names; a few restart the members, one by one.
+	Parameters map[string]apiv1alpha1.ParameterValue `json:"parameters,omitempty"`
+	// extensions of the application's database. Removing one from the spec drops nothing.
+	Extensions []apiv1alpha1.Extension `json:"extensions,omitempty"`
+	// roles that may log in to the application's database, beside the application itself.
+	Roles []RoleSpecApplyConfiguration `json:"roles,omitempty"`
 }
 
 // ManagedDatabaseSpecApplyConfiguration constructs a declarative configuration of the ManagedDatabaseSpec type for use with
@@ -57,5 +64,42 @@ func (b *ManagedDatabaseSpecApplyConfiguration) WithStorage(value *StorageSpecAp
 // If called multiple times, the Resources field is set to the value of the last call.
 func (b *ManagedDatabaseSpecApplyConfiguration) WithResources(value *ResourceOverrideApplyConfiguration) *ManagedDatabaseSpecApplyConfiguration {
 	b.Resources = value
+	return b
+}
+
+// WithParameters puts the entries into the Parameters field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, the entries provided by each call will be put on the Parameters field,
+// overwriting an existing map entries in Parameters field with the same key.
+func (b *ManagedDatabaseSpecApplyConfiguration) WithParameters(entries map[string]apiv1alpha1.ParameterValue) *ManagedDatabaseSpecApplyConfiguration {
+	if b.Parameters == nil && len(entries) > 0 {
+		b.Parameters = make(map[string]apiv1alpha1.ParameterValue, len(entries))
+	}
+	for k, v := range entries {
+		b.Parameters[k] = v
+	}
+	return b
+}
+
+// WithExtensions adds the given value to the Extensions field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Extensions field.
+func (b *ManagedDatabaseSpecApplyConfiguration) WithExtensions(values ...apiv1alpha1.Extension) *ManagedDatabaseSpecApplyConfiguration {
+	for i := range values {
+		b.Extensions = append(b.Extensions, values[i])
+	}
+	return b
+}
+
+// WithRoles adds the given value to the Roles field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Roles field.
+func (b *ManagedDatabaseSpecApplyConfiguration) WithRoles(values ...*RoleSpecApplyConfiguration) *ManagedDatabaseSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithRoles")
+		}
+		b.Roles = append(b.Roles, *values[i])
+	}
 	return b
 }
