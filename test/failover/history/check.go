@@ -67,8 +67,9 @@ type Interruption struct {
 	Gap time.Duration `json:"gap"`
 	// Recovered is false when nothing was acknowledged after the gap.
 	Recovered bool `json:"recovered"`
-	// Stalls are the longest such times of each client, sorted.
-	Stalls []time.Duration `json:"stalls"`
+	// Waits are for each client the longest that it tried to have one row acknowledged, or another
+	// one in its place; sorted.
+	Waits []time.Duration `json:"waits"`
 	// Failed statements got an error or no answer; FailedConnects had no connection to be sent on.
 	Failed         int `json:"failed"`
 	FailedConnects int `json:"failedConnects"`
@@ -76,38 +77,48 @@ type Interruption struct {
 
 // Interrupted measures what a fault at a time did to the clients of a path.
 func Interrupted(path Path, statements []Statement, fault time.Time) Interruption {
-	own := onPath(path, statements)
 	since := microseconds(fault)
 	end := int64(math.MinInt64)
-	byWriter := map[int][]int64{}
-	var all []int64
+	writers := map[int][]Statement{}
+	var acknowledged []int64
 	result := Interruption{}
-	for _, statement := range own {
+	for _, statement := range onPath(path, statements) {
 		end = max(end, statement.End)
-		if statement.Outcome == Acknowledged {
-			all = append(all, statement.End)
-			byWriter[statement.Writer] = append(byWriter[statement.Writer], statement.End)
-			continue
-		}
-		if _, known := byWriter[statement.Writer]; !known {
-			byWriter[statement.Writer] = nil
-		}
-		if statement.End <= since {
-			continue
-		}
-		if statement.Outcome == NotConnected {
+		writers[statement.Writer] = append(writers[statement.Writer], statement)
+		switch {
+		case statement.Outcome == Acknowledged:
+			acknowledged = append(acknowledged, statement.End)
+		case statement.End <= since:
+		case statement.Outcome == NotConnected:
 			result.FailedConnects++
-		} else {
+		default:
 			result.Failed++
 		}
 	}
-	result.Gap, result.Recovered = longestGap(all, since, end)
-	for _, ends := range byWriter {
-		stall, _ := longestGap(ends, since, end)
-		result.Stalls = append(result.Stalls, stall)
+	result.Gap, result.Recovered = longestGap(acknowledged, since, end)
+	for _, own := range writers {
+		result.Waits = append(result.Waits, longestWait(own, since))
 	}
-	slices.Sort(result.Stalls)
+	slices.Sort(result.Waits)
 	return result
+}
+
+// longestWait is the longest time from a client's first attempt to the next acknowledgement, or to its
+// last failure if there is none.
+func longestWait(own []Statement, since int64) time.Duration {
+	slices.SortFunc(own, func(a, b Statement) int { return cmp.Compare(a.Start, b.Start) })
+	var longest time.Duration
+	trying := int64(math.MaxInt64)
+	for _, statement := range own {
+		trying = min(trying, statement.Start)
+		if statement.End > since {
+			longest = max(longest, duration(statement.End-trying))
+		}
+		if statement.Outcome == Acknowledged {
+			trying = math.MaxInt64
+		}
+	}
+	return longest
 }
 
 // longestGap is the longest time without an acknowledgement that ends after since. The time from the
