@@ -214,8 +214,8 @@ func (e *environment) leader(t *testing.T) string {
 }
 
 // removeNamespace deletes what an earlier run left, volumes too.
-func (e *environment) removeNamespace(ctx context.Context) error {
-	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+func (e *environment) removeNamespace(ctx context.Context, name string) error {
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if err := client.IgnoreNotFound(e.client.Delete(ctx, object)); err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (e *environment) removeNamespace(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("namespace %s is still there: %w", namespace, err)
+			return fmt.Errorf("namespace %s is still there: %w", name, err)
 		}
 	}
 }
@@ -245,7 +245,7 @@ func newCluster(size v1alpha1.ProfileSize) *v1alpha1.FediFlowCluster {
 func TestMain(m *testing.M) {
 	env, err := newEnvironment()
 	if err == nil {
-		err = env.removeNamespace(context.Background())
+		err = env.removeNamespace(context.Background(), namespace)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -253,7 +253,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	if code == 0 {
-		err = env.removeNamespace(context.Background())
+		err = env.removeNamespace(context.Background(), namespace)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
