@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -143,7 +144,7 @@ func firstLine(text string) string {
 // exec runs a command in a pod and returns what it says on standard output.
 func (e *environment) exec(t *testing.T, input io.Reader, namespace, pod string, command ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	arguments := []string{"-n", namespace, "exec", pod}
 	if input != nil {

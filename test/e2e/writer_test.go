@@ -29,7 +29,7 @@ const (
 	// takes in the programs that are left behind in its pod.
 	awaitWork = "trap exit TERM; while :; do sleep 3600 & wait $!; done"
 	// A program that is started in the background must hold on to none of the caller's files.
-	startWriting = `cd /writer && setsid ./writer "${@:2}" >"$1.history" 2>"$1.errors" </dev/null & echo $! >"/writer/$1.pid"`
+	startWriting = `cd /writer || exit; setsid ./writer "${@:2}" >"$1.history" 2>"$1.errors" </dev/null & echo $! >"/writer/$1.pid"`
 	stopWriting  = `pid=$(cat "/writer/$1.pid")
 for ((i = 0; i < 300; i++)); do
   [ "$(readlink "/proc/$pid/exe")" = /writer/writer ] || break
