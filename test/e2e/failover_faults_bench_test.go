@@ -135,13 +135,8 @@ func onNode(action string) func(*testing.T, *database, *corev1.Pod) {
 // switchOver asks Patroni for another primary, as an admin would, whichever.
 func switchOver(t *testing.T, db *database, primary *corev1.Pod) {
 	t.Helper()
-	const ask = `import base64, json, os, urllib.request, yaml
-user = yaml.safe_load(open("/etc/patroni/patroni.yml"))["restapi"]["authentication"]["username"]
-secret = base64.b64encode(f"{user}:{os.environ['PATRONI_RESTAPI_PASSWORD']}".encode()).decode()
-urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:8008/switchover",
-    json.dumps({"leader": os.environ["PATRONI_NAME"]}).encode(),
-    {"Content-Type": "application/json", "Authorization": "Basic " + secret}))`
-	if output, err := db.env.exec(t, nil, db.namespace, primary.Name, "python3", "-c", ask); err != nil {
+	if output, err := db.env.exec(t, nil, db.namespace, primary.Name,
+		"patronictl", "-c", "/etc/patroni/patroni.yml", "switchover", "--force", "--leader", primary.Name); err != nil {
 		t.Fatalf("switchover: %v\n%s", err, output)
 	}
 }
