@@ -46,7 +46,11 @@ func requestsAtRest(t *testing.T, during time.Duration) []report.Requests {
 	lines.Buffer(nil, 1<<24)
 	for lines.Scan() {
 		var entry struct {
-			Stage string `json:"stage"`
+			Stage  string `json:"stage"`
+			Verb   string `json:"verb"`
+			Object struct {
+				Resource string `json:"resource"`
+			} `json:"objectRef"`
 			User  struct {
 				Username string `json:"username"`
 			} `json:"user"`
@@ -56,8 +60,12 @@ func requestsAtRest(t *testing.T, during time.Duration) []report.Requests {
 		}
 		for i := range accounts {
 			// A watch is logged when it ends and is no request of its own.
-			if entry.User.Username == accounts[i].Account && entry.Stage == "ResponseComplete" {
-				accounts[i].PerMinute += 1 / during.Minutes()
+			if entry.User.Username != accounts[i].Account || entry.Stage != "ResponseComplete" || entry.Verb == "watch" {
+				continue
+			}
+			accounts[i].PerMinute += 1 / during.Minutes()
+			if entry.Object.Resource == "leases" {
+				accounts[i].Leases += 1 / during.Minutes()
 			}
 		}
 	}

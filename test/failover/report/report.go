@@ -35,6 +35,8 @@ func (r Round) Case() string { return r.System + ", " + string(r.Path) }
 type Requests struct {
 	Account   string  `json:"account"`
 	PerMinute float64 `json:"perMinute"`
+	// Leases of them keep the account elected among its own kind.
+	Leases float64 `json:"leases"`
 }
 
 // Results are all that was measured.
@@ -120,9 +122,9 @@ func Markdown(results Results) string {
 	text.WriteString(ratios(all))
 	text.WriteString(overlaps(results.Rounds))
 	if len(results.Requests) > 0 {
-		text.WriteString("\n## Requests to the API server at rest\n\n| account | a minute |\n| --- | ---: |\n")
+		text.WriteString("\n## Requests to the API server at rest\n\n| account | a minute | of them for leases |\n| --- | ---: | ---: |\n")
 		for _, requests := range results.Requests {
-			fmt.Fprintf(&text, "| %s | %.1f |\n", requests.Account, requests.PerMinute)
+			fmt.Fprintf(&text, "| %s | %.1f | %.1f |\n", requests.Account, requests.PerMinute, requests.Leases)
 		}
 	}
 	text.WriteString("\n## Conditions\n\n")

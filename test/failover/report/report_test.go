@@ -23,7 +23,7 @@ func round(fault, system string, path history.Path, number int, gap time.Duratio
 func measured() Results {
 	results := Results{
 		Started:  time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC),
-		Requests: []Requests{{Account: "operator", PerMinute: 0.4}}, Notes: []string{"two cores & one disk"},
+		Requests: []Requests{{Account: "operator", PerMinute: 30.4, Leases: 30}}, Notes: []string{"two cores & one disk"},
 	}
 	for number := 1; number <= 3; number++ {
 		gap := time.Duration(number) * time.Second
@@ -47,7 +47,7 @@ func TestTheTableSaysWhatWasMeasured(t *testing.T) {
 		"| SIGKILL | FediFlow, pooled | 3 (1 not recovered) | 0.20 | 0.30 | 0.30 |",
 		"| partition <60 s> | plain, direct | FediFlow, pooled | 4.00 |",
 		"| partition <60 s> | FediFlow | 3.00 | 9 | 1.00 |", // the paths of a round share one old primary
-		"| operator | 0.4 |",
+		"| operator | 30.4 | 30.0 |",
 		"- two cores & one disk",
 	} {
 		if !strings.Contains(text, line) {
