@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os/exec"
 	"strconv"
@@ -76,70 +75,14 @@ func (d *database) primary(t *testing.T) *corev1.Pod {
 	return nil
 }
 
-// state is a database's redundancy as its leader sees it.
-type state struct{ timeline, streaming, synchronous int }
-
-const askState = `select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int,
-	count(*) filter (where state = 'streaming'), count(*) filter (where sync_state in ('sync', 'quorum')) from pg_stat_replication`
-
-// state fails while there is no leader that takes writes.
-func (d *database) state(t *testing.T) (state, error) {
-	t.Helper()
-	var s state
-	answer, err := d.sql(t, d.leader(t), askState)
-	if err != nil {
-		return s, err
-	}
-	if _, err := fmt.Sscan(strings.ReplaceAll(answer, "|", " "), &s.timeline, &s.streaming, &s.synchronous); err != nil {
-		return s, fmt.Errorf("read %q: %w", answer, err)
-	}
-	return s, nil
-}
-
 // sql asks the server in a pod, as its superuser.
 func (d *database) sql(t *testing.T, pod, query string) (string, error) {
 	t.Helper()
 	return d.env.exec(t, nil, d.namespace, pod, "psql", "-qAtX", "-d", plan.DatabaseName, "-c", query)
 }
 
-// redundant says whether all members are ready and stream, one of them synchronously, and if not, why.
-func (d *database) redundant(t *testing.T) (now state, missing string) {
-	t.Helper()
-	pods := d.pods(t)
-	for _, pod := range pods {
-		if !pod.DeletionTimestamp.IsZero() {
-			return now, pod.Name + " is ending"
-		}
-		if !podReady(&pod) {
-			return now, pod.Name + " is not ready"
-		}
-	}
-	now, err := d.state(t)
-	switch {
-	case err != nil:
-		return now, firstLine(err.Error())
-	case len(pods) != members || now.streaming != members-1 || now.synchronous == 0:
-		return now, fmt.Sprintf("%d pods, %d stream, %d synchronous", len(pods), now.streaming, now.synchronous)
-	}
-	return now, ""
-}
-
-// members of a database whose redundancy is waited for.
+// members of a database that is broken, one a node.
 const members = 3
-
-func podReady(pod *corev1.Pod) bool {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue
-		}
-	}
-	return false
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
-}
 
 // exec runs a command in a pod and returns what it says on standard output.
 func (e *environment) exec(t *testing.T, input io.Reader, namespace, pod string, command ...string) (string, error) {

@@ -192,50 +192,6 @@ func (d *database) startClients(t *testing.T, fault benchFault, run string, prim
 	return clients, session
 }
 
-// waitRedundant waits until the database is redundant and nothing else is missing, and returns how
-// long after the given time that was.
-func (d *database) waitRedundant(t *testing.T, since time.Time, alsoMissing func(state) string) time.Duration {
-	t.Helper()
-	said := ""
-	for {
-		now, missing := d.redundant(t)
-		if missing == "" {
-			missing = alsoMissing(now)
-		}
-		after := time.Since(since)
-		if missing == "" {
-			return after
-		}
-		if missing != said {
-			t.Logf("%4.0f s  %s: %s", after.Seconds(), d.system, missing)
-			said = missing
-		}
-		if after > recovery {
-			t.Fatalf("%s is not redundant after %s: %s", d.system, recovery, missing)
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
-}
-
-// startedBefore names a member whose server has run since before a time.
-func (d *database) startedBefore(t *testing.T, at time.Time) string {
-	t.Helper()
-	for _, pod := range d.pods(t) {
-		started, err := d.sql(t, pod.Name, "select extract(epoch from pg_postmaster_start_time())")
-		if err != nil {
-			return firstLine(err.Error())
-		}
-		seconds, err := strconv.ParseFloat(strings.TrimSpace(started), 64)
-		if err != nil {
-			return err.Error()
-		}
-		if seconds < float64(at.UnixMicro())/1e6 {
-			return pod.Name + " was not restarted"
-		}
-	}
-	return ""
-}
-
 // writeReport keeps what is known after each round: a run may take hours.
 func (e *environment) writeReport(t *testing.T, results report.Results) {
 	t.Helper()

@@ -51,7 +51,7 @@ func requestsAtRest(t *testing.T, during time.Duration) []report.Requests {
 			Object struct {
 				Resource string `json:"resource"`
 			} `json:"objectRef"`
-			User  struct {
+			User struct {
 				Username string `json:"username"`
 			} `json:"user"`
 		}

@@ -76,7 +76,7 @@ func (d *database) writers(t *testing.T) map[string]string {
 		if err != nil {
 			t.Fatalf("install the writer: %v", err)
 		}
-		arguments := []string{"-create", "-address", d.addresses[history.Direct]}
+		arguments := []string{"-writers", "0", "-address", d.addresses[history.Direct]}
 		if output, err := d.env.exec(t, nil, d.namespace, pod, append([]string{"/writer/writer"}, arguments...)...); err != nil {
 			t.Fatalf("create the table: %v\n%s", err, output)
 		}

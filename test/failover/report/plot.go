@@ -93,14 +93,14 @@ func (s scale) x(gap time.Duration) float64 {
 func (s scale) grid(top, bottom int) string {
 	var text strings.Builder
 	for power := s.least; power <= s.most; power++ {
-		at := time.Duration(math.Pow(10, power) * float64(time.Second))
-		for _, times := range []time.Duration{1, 2, 5} {
-			x := s.x(at * times)
+		for _, times := range []float64{1, 2, 5} {
+			at := time.Duration(times * math.Pow(10, power) * float64(time.Second))
+			x := s.x(at)
 			if x > labelWidth+plotWidth+1 {
 				break
 			}
 			fmt.Fprintf(&text, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="#ccc"/>`, x, x, top, bottom)
-			fmt.Fprintf(&text, `<text x="%.1f" y="%d" text-anchor="middle" fill="#444">%g</text>`+"\n", x, bottom+16, (at * times).Seconds())
+			fmt.Fprintf(&text, `<text x="%.1f" y="%d" text-anchor="middle" fill="#444">%g</text>`+"\n", x, bottom+16, at.Seconds())
 		}
 	}
 	return text.String()

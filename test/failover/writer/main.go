@@ -42,44 +42,47 @@ type load struct {
 }
 
 func main() {
-	var l load
-	var path string
-	flag.StringVar(&l.run, "run", "", "name of the run, which keeps its rows apart from others'")
-	flag.StringVar(&path, "path", string(history.Direct), "how the address leads to the database: pooled, direct or session")
-	flag.StringVar(&l.address, "address", "", "host:port of the database")
-	flag.IntVar(&l.writers, "writers", 1, "number of clients, each with a connection of its own")
-	flag.DurationVar(&l.pause, "pause", 5*time.Millisecond, "rest of a client between two statements")
-	create := flag.Bool("create", false, "create the table and exit")
-	flag.Parse()
-	l.path = history.Path(path)
-
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	if err := start(ctx, l, *create); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "writer:", err)
 		os.Exit(1)
 	}
 }
 
-func start(ctx context.Context, l load, create bool) error {
+func run() error {
+	var l load
+	var path string
+	flag.StringVar(&l.run, "run", "", "name of the run, which keeps its rows apart from others'")
+	flag.StringVar(&path, "path", string(history.Direct), "how the address leads to the database: pooled, direct or session")
+	flag.StringVar(&l.address, "address", "", "host:port of the database")
+	flag.IntVar(&l.writers, "writers", 1, "number of clients, each with a connection of its own; none: create the table")
+	flag.DurationVar(&l.pause, "pause", 5*time.Millisecond, "rest of a client between two statements")
+	flag.Parse()
+	l.path = history.Path(path)
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
 	config, err := l.config()
 	if err != nil {
 		return err
 	}
-	if create {
-		connection, err := pgx.ConnectConfig(ctx, config)
-		if err != nil {
-			return fmt.Errorf("create table: %w", err)
-		}
-		defer connection.Close(ctx)
-		if _, err := connection.Exec(ctx, createTable); err != nil {
-			return fmt.Errorf("create table: %w", err)
-		}
-		return nil
+	if l.writers == 0 {
+		return create(ctx, config)
 	}
 	recorded, err := l.write(ctx, config, os.Stdout)
 	fmt.Fprintf(os.Stderr, "%s: %v\n", l.path, recorded)
 	return err
+}
+
+func create(ctx context.Context, config *pgx.ConnConfig) error {
+	connection, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("create table: %w", err)
+	}
+	defer connection.Close(ctx)
+	if _, err := connection.Exec(ctx, createTable); err != nil {
+		return fmt.Errorf("create table: %w", err)
+	}
+	return nil
 }
 
 // config reads the environment as libpq does. Poolers pass on no startup parameters and keep no
@@ -143,7 +146,7 @@ type client struct {
 }
 
 func (c *client) run(ctx context.Context, statements chan<- history.Statement) {
-	defer c.close()
+	defer func() { c.close(context.WithoutCancel(ctx)) }()
 	for ctx.Err() == nil {
 		rest := c.load.pause
 		statement := c.step(ctx)
@@ -176,7 +179,7 @@ func (c *client) step(ctx context.Context) history.Statement {
 	var server string
 	err := c.connection.QueryRow(limited, insert, c.load.run, string(c.row.Path), c.row.Writer, c.row.Number).Scan(&server)
 	if err != nil {
-		c.close()
+		c.close(ctx)
 		return c.statement(c.row, began, outcome(err), err)
 	}
 	statement := c.statement(c.row, began, history.Acknowledged, nil)
@@ -203,11 +206,11 @@ func outcome(err error) history.Outcome {
 	return history.Unknown
 }
 
-func (c *client) close() {
+func (c *client) close(ctx context.Context) {
 	if c.connection == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_ = c.connection.Close(ctx) // it may be broken already
 	c.connection = nil

@@ -33,12 +33,15 @@ func TestOnlyWhatIsCertainlyNotCommittedIsRefused(t *testing.T) {
 }
 
 func TestADatabaseThatIsNotThereIsRecordedAsSuch(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var listen net.ListenConfig
+	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := listener.Addr().String()
-	listener.Close()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
 	l := load{run: "test", path: history.Direct, address: address, writers: 2, pause: time.Millisecond}
 	config, err := l.config()
 	if err != nil {
