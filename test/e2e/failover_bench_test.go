@@ -95,7 +95,7 @@ func benchNotes() []string {
 			fewPause, manyClients, manyPause),
 		"A client gives up a statement after 20 s, a connect after 2 s, and tries again after 20 ms.",
 		"FediFlow: the database of a FediFlowCluster of size Small, pooled through PgBouncer, direct through the write Service.",
-		"plain Patroni: test/e2e/testdata/plain-patroni.yaml, the same image, resources and Patroni times, synchronous mode, clients direct through a Service that selects the primary's label.",
+		"plain Patroni: test/e2e/testdata/plain-patroni.yaml, the same image, resources and Patroni times, but Patroni as Debian packages it; synchronous mode, clients direct through a Service that selects the primary's label.",
 	}
 }
 

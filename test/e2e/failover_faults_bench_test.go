@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
+	"github.com/fediflow/fediflow-operator/internal/plan"
 )
 
 // benchFault is something that happens to a primary.
@@ -132,9 +133,13 @@ func onNode(action string) func(*testing.T, *database, *corev1.Pod) {
 	}
 }
 
-// switchOver asks Patroni for another primary, as an admin would, whichever.
+// switchOver asks for another primary as an admin would, whichever: the operator of its cluster, or Patroni.
 func switchOver(t *testing.T, db *database, primary *corev1.Pod) {
 	t.Helper()
+	if db.namespace == namespace {
+		db.env.kubectl(t, "annotate", "--overwrite", "ffc", clusterName, plan.AnnotationSwitchover+"="+time.Now().UTC().Format(time.RFC3339))
+		return
+	}
 	if output, err := db.env.exec(t, nil, db.namespace, primary.Name,
 		"patronictl", "-c", "/etc/patroni/patroni.yml", "switchover", "--force", "--leader", primary.Name); err != nil {
 		t.Fatalf("switchover: %v\n%s", err, output)
