@@ -89,6 +89,16 @@ bench-resize: ## Measure how fast a changed profile reaches containers, in place
 	KUBECONFIG=$${KUBECONFIG:-$(LAB_KUBECONFIG)} PATH=$$($(LAB) binaries kubectl):$$PATH \
 		go test -tags e2e,bench ./test/e2e/ -run TestBenchResize -timeout 30m -v -count=1
 
+# ROUNDS of each of FAULTS, names by commas; none are all, and an unknown one lists them.
+ROUNDS ?= 5
+FAULTS ?=
+
+.PHONY: bench-failover
+bench-failover: $(LAB) ## Measure what clients feel of ROUNDS of each fault, beside a plain Patroni (lab).
+	KUBECONFIG=$${KUBECONFIG:-$(LAB_KUBECONFIG)} PATH=$$($(LAB) binaries kubectl):$$PATH ROUNDS=$(ROUNDS) FAULTS=$(FAULTS) \
+		go test -tags e2e,bench ./test/e2e/ -run TestBenchFailover -timeout 12h -v -count=1
+	@echo dist/bench-failover/report.md
+
 .PHONY: bench-idle
 bench-idle: ## Measure what an idle operator costs in requests and memory (lab).
 	hack/idle

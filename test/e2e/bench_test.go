@@ -54,7 +54,7 @@ func TestBenchResize(t *testing.T) {
 	if after := env.statefulPods(t); after != before {
 		t.Errorf("pods were restarted:\n%s\n\n%s", before, after)
 	}
-	report(t, "in place, 3 database members, 0 restarts", inPlace)
+	logTimes(t, "in place, 3 database members, 0 restarts", inPlace)
 
 	var rolling []time.Duration
 	for range 3 {
@@ -73,7 +73,7 @@ func TestBenchResize(t *testing.T) {
 		env.waitReady(t)
 		rolling = append(rolling, time.Since(start))
 	}
-	report(t, "rolling restart, 3 database members", rolling)
+	logTimes(t, "rolling restart, 3 database members", rolling)
 }
 
 // allHave says whether the containers of all members really have this CPU, as their kubelets read it back.
@@ -93,7 +93,7 @@ func (e *environment) allNewerThan(t *testing.T, start time.Time) bool {
 	})
 }
 
-func report(t *testing.T, what string, times []time.Duration) {
+func logTimes(t *testing.T, what string, times []time.Duration) {
 	t.Helper()
 	slices.Sort(times)
 	at := func(percent int) time.Duration {

@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -57,6 +58,7 @@ func newEnvironment() (*environment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no cluster: run `make demo` first, or set KUBECONFIG: %w", err)
 	}
+	config.WarningHandlerWithContext = rest.NoWarnings{} // Patroni's Endpoints are deprecated, as we know
 	c, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, fmt.Errorf("the cluster of KUBECONFIG does not answer: run `make demo` first: %w", err)
@@ -214,8 +216,8 @@ func (e *environment) leader(t *testing.T) string {
 }
 
 // removeNamespace deletes what an earlier run left, volumes too.
-func (e *environment) removeNamespace(ctx context.Context) error {
-	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+func (e *environment) removeNamespace(ctx context.Context, name string) error {
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if err := client.IgnoreNotFound(e.client.Delete(ctx, object)); err != nil {
 		return err
 	}
@@ -225,7 +227,7 @@ func (e *environment) removeNamespace(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("namespace %s is still there: %w", namespace, err)
+			return fmt.Errorf("namespace %s is still there: %w", name, err)
 		}
 	}
 }
@@ -245,7 +247,7 @@ func newCluster(size v1alpha1.ProfileSize) *v1alpha1.FediFlowCluster {
 func TestMain(m *testing.M) {
 	env, err := newEnvironment()
 	if err == nil {
-		err = env.removeNamespace(context.Background())
+		err = env.removeNamespace(context.Background(), namespace)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -253,7 +255,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	if code == 0 {
-		err = env.removeNamespace(context.Background())
+		err = env.removeNamespace(context.Background(), namespace)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)

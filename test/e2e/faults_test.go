@@ -5,11 +5,14 @@ package e2e
 import (
 	"strconv"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fediflow/fediflow-operator/test/failover/history"
 )
 
 func itoa(number int32) string { return strconv.Itoa(int(number)) }
@@ -20,7 +23,7 @@ func (e *environment) fault(t *testing.T, run string, strike func(primary *corev
 	t.Helper()
 	e.waitReady(t)
 	primary := e.primary(t)
-	w := e.startWriter(t, run, primary)
+	w := e.database().startWriterApart(t, run, primary)
 	strike(primary)
 	e.waitOtherPrimary(t, primary)
 	w.waitAcknowledged(t, 50)
@@ -28,6 +31,20 @@ func (e *environment) fault(t *testing.T, run string, strike func(primary *corev
 	e.waitReady(t)
 	w.waitAcknowledged(t, 20)
 	w.check(t)
+}
+
+// startWriterApart starts one that writes through the pooler, on a node that does not run the pod.
+func (d *database) startWriterApart(t *testing.T, run string, avoid *corev1.Pod) *writer {
+	t.Helper()
+	for node, pod := range d.writers(t) {
+		if node != avoid.Spec.NodeName {
+			w := d.startWriter(t, pod, run, history.Pooled, d.addresses[history.Pooled], 1, 5*time.Millisecond)
+			w.waitAcknowledged(t, 20)
+			return w
+		}
+	}
+	t.Fatal("every node runs the primary")
+	return nil
 }
 
 func nothing(*corev1.Pod) {}
