@@ -129,7 +129,7 @@ type ProfileSpec struct {
 	// size has, on different nodes.
 	// +optional
 	Availability Availability `json:"availability,omitempty"`
-	// durability is Synchronous or Asynchronous, as in database.managed, which wins over it.
+	// durability is Strict, Synchronous or Asynchronous, as in database.managed, which wins over it.
 	// Default: Synchronous where there is a standby.
 	// +optional
 	Durability *Durability `json:"durability,omitempty"`
@@ -248,7 +248,7 @@ type DatabaseSpec struct {
 }
 
 // Durability says what an acknowledged write has survived.
-// +kubebuilder:validation:Enum=Synchronous;Asynchronous
+// +kubebuilder:validation:Enum=Strict;Synchronous;Asynchronous
 type Durability string
 
 const (
@@ -257,21 +257,52 @@ const (
 	DurabilitySynchronous Durability = "Synchronous"
 	// DurabilityAsynchronous acknowledges a write when the primary has it.
 	DurabilityAsynchronous Durability = "Asynchronous"
+	// DurabilityStrict is Synchronous that rather keeps writes waiting than acknowledges them
+	// without a standby.
+	DurabilityStrict Durability = "Strict"
+)
+
+// Synchronous says whether a standby has every acknowledged write.
+func (d Durability) Synchronous() bool { return d == DurabilitySynchronous || d == DurabilityStrict }
+
+// Heartbeat is how often a primary renews its lock.
+// +kubebuilder:validation:Enum=Fast;Frugal
+type Heartbeat string
+
+const (
+	// HeartbeatFast renews every 2 s: a lost node is replaced after about 20 s.
+	HeartbeatFast Heartbeat = "Fast"
+	// HeartbeatFrugal renews every 10 s: a lost node is replaced after about 40 s, for a fifth of the
+	// requests to the Kubernetes API.
+	HeartbeatFrugal Heartbeat = "Frugal"
 )
 
 // ManagedDatabaseSpec overrides the PostgreSQL members that the operator runs.
 //
-// +kubebuilder:validation:XValidation:rule="!(has(self.instances) && self.instances == 1 && has(self.durability) && self.durability == 'Synchronous')",message="durability Synchronous needs a standby: use instances 2 or more, or durability Asynchronous"
+// +kubebuilder:validation:XValidation:rule="!(has(self.instances) && self.instances == 1 && has(self.durability) && self.durability != 'Asynchronous')",message="durability Synchronous and Strict need a standby: use instances 2 or more, or durability Asynchronous"
+// +kubebuilder:validation:XValidation:rule="!has(self.maximumLag) || (has(self.durability) && self.durability == 'Asynchronous')",message="maximumLag bounds what Asynchronous may lose: set durability Asynchronous, too, or remove maximumLag"
 type ManagedDatabaseSpec struct {
 	// instances is the number of PostgreSQL members, primary included. Default: from the profile.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9
 	Instances *int32 `json:"instances,omitempty"`
-	// durability is Synchronous (a write is acknowledged when a standby has it too) or
-	// Asynchronous. Default: Synchronous where there is a standby.
+	// durability is Synchronous (a write is acknowledged when a standby has it too; with no standby
+	// left, when the primary has it), Strict (with no standby left, writes wait) or Asynchronous (when
+	// the primary has it). Default: Synchronous where there is a standby.
 	// +optional
 	Durability *Durability `json:"durability,omitempty"`
+	// maximumLag bounds, in bytes of WAL, what a failover may lose with durability Asynchronous: a
+	// standby that is further behind the primary's last heartbeat is not promoted, and the database
+	// waits for its primary instead. Default: 16Mi.
+	// +optional
+	MaximumLag *resource.Quantity `json:"maximumLag,omitempty"`
+	// heartbeat is Fast (the primary renews its lock every 2 s, and is given up 20 s after it stopped)
+	// or Frugal (every 10 s and 40 s, for a fifth of the requests to the Kubernetes API: for hundreds
+	// of small clusters). A crash that leaves the node alive is noticed at once with either.
+	// Default: Fast.
+	// +optional
+	Heartbeat *Heartbeat `json:"heartbeat,omitempty"`
 	// storage of each member.
 	// +optional
 	Storage *StorageSpec `json:"storage,omitempty"`

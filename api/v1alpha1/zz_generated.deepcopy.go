@@ -568,6 +568,16 @@ func (in *ManagedDatabaseSpec) DeepCopyInto(out *ManagedDatabaseSpec) {
 		*out = new(Durability)
 		**out = **in
 	}
+	if in.MaximumLag != nil {
+		in, out := &in.MaximumLag, &out.MaximumLag
+		x := (*in).DeepCopy()
+		*out = &x
+	}
+	if in.Heartbeat != nil {
+		in, out := &in.Heartbeat, &out.Heartbeat
+		*out = new(Heartbeat)
+		**out = **in
+	}
 	if in.Storage != nil {
 		in, out := &in.Storage, &out.Storage
 		*out = new(StorageSpec)

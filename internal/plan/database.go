@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 )
 
@@ -55,6 +57,8 @@ func resolveDatabase(l *ledger, name ClusterName, spec *v1alpha1.FediFlowCluster
 	}
 	plan.Instances, plan.Kept = l.keepMembers("postgres.replicas", plan.Instances, facts.Members[name.Component(Postgres)])
 	plan.Durability = resolveDurability(l, spec.Profile.Durability, managed.Durability, plan.Instances)
+	plan.MaximumLagBytes = resolveMaximumLag(l, managed.MaximumLag)
+	plan.Heartbeat = resolveHeartbeat(l, managed.Heartbeat)
 	return DatabasePlan{Managed: plan}
 }
 
@@ -74,6 +78,38 @@ func resolveDurability(l *ledger, intended, explicit *v1alpha1.Durability, insta
 	}
 	l.record(name, v1alpha1.DurabilitySynchronous, "there is a standby to have every acknowledged write")
 	return v1alpha1.DurabilitySynchronous
+}
+
+// defaultMaximumLag is one WAL segment.
+const defaultMaximumLag = 16 * mebibyte
+
+func resolveMaximumLag(l *ledger, explicit *resource.Quantity) int64 {
+	const name, field = "postgres.maximum_lag", "spec.database.managed.maximumLag"
+	if explicit == nil {
+		l.record(name, defaultMaximumLag, "one WAL segment, in bytes; only with durability Asynchronous anything can be lost")
+		return defaultMaximumLag
+	}
+	l.overrides = append(l.overrides, field)
+	l.record(name, explicit.Value(), "set by %s", field)
+	return explicit.Value()
+}
+
+var heartbeats = map[v1alpha1.Heartbeat]HeartbeatPlan{
+	v1alpha1.HeartbeatFast:   {Interval: 2, Expiry: 20, Retry: 3},
+	v1alpha1.HeartbeatFrugal: {Interval: 10, Expiry: 40, Retry: 10},
+}
+
+func resolveHeartbeat(l *ledger, explicit *v1alpha1.Heartbeat) HeartbeatPlan {
+	const name, field = "postgres.heartbeat", "spec.database.managed.heartbeat"
+	chosen, source := v1alpha1.HeartbeatFast, "the default"
+	if explicit != nil {
+		l.overrides = append(l.overrides, field)
+		chosen, source = *explicit, "set by "+field
+	}
+	beat := heartbeats[chosen]
+	l.record(name, chosen, "%s: the primary renews its lock every %d s (%d requests a minute) and is given up %d s after it stopped",
+		source, beat.Interval, 60/beat.Interval, beat.Expiry)
+	return beat
 }
 
 func orDefault[T any](explicit *T, value T) T {

@@ -56,6 +56,14 @@ var explicitFields = []explicitField{
 		func(p Plan) any { return p.Database.Managed.Durability }, "Asynchronous",
 	},
 	{
+		"spec.database.managed.maximumLag", "database: {managed: {durability: Asynchronous, maximumLag: 3Mi}}",
+		func(p Plan) any { return p.Database.Managed.MaximumLagBytes }, "3145728",
+	},
+	{
+		"spec.database.managed.heartbeat", "database: {managed: {heartbeat: Frugal}}",
+		func(p Plan) any { return p.Database.Managed.Heartbeat.Interval }, "10",
+	},
+	{
 		"spec.database.managed.storage.size", "database: {managed: {storage: {size: 33Gi}}}",
 		func(p Plan) any { return p.Database.Managed.Storage.Size }, "33Gi",
 	},

@@ -140,8 +140,11 @@ type PostgresPlan struct {
 	// Kept are the instances beyond those asked for.
 	Kept       int32
 	Durability v1alpha1.Durability
-	Storage    Storage
-	Resources  Resources
+	// MaximumLagBytes bounds what an asynchronous failover may lose.
+	MaximumLagBytes int64
+	Heartbeat       HeartbeatPlan
+	Storage         Storage
+	Resources       Resources
 	// MaxConnections is the connection budget of each member.
 	MaxConnections int32
 	// Parameters are PostgreSQL settings by name, in PostgreSQL's own notation.
@@ -149,6 +152,14 @@ type PostgresPlan struct {
 	// Extensions and Roles are those declared, extensions sorted.
 	Extensions []string
 	Roles      []RolePlan
+}
+
+// HeartbeatPlan is how the primary's lock is kept, in seconds. Patroni demands Interval + 2×Retry ≤
+// Expiry, and an Expiry of at least 20.
+type HeartbeatPlan struct {
+	// Interval between two renewals, Expiry of a lock that is not renewed, Retry of a request to the
+	// Kubernetes API.
+	Interval, Expiry, Retry int64
 }
 
 // PoolerPlan is the plan of the PgBouncer poolers. Every figure is per pod.

@@ -61,7 +61,7 @@ func anyDatabase(t *rapid.T) *v1alpha1.DatabaseSpec {
 
 func anyDurability(t *rapid.T, name string) *v1alpha1.Durability {
 	return optional(t, name, rapid.SampledFrom(
-		[]v1alpha1.Durability{v1alpha1.DurabilitySynchronous, v1alpha1.DurabilityAsynchronous}))
+		[]v1alpha1.Durability{v1alpha1.DurabilityStrict, v1alpha1.DurabilitySynchronous, v1alpha1.DurabilityAsynchronous}))
 }
 
 // optional leaves a value out half of the time.

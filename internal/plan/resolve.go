@@ -120,7 +120,7 @@ func (p *Plan) contradictions() []Problem {
 			"spec.api.autoscaling: minReplicas %d is larger than maxReplicas %d: set both, or lower minReplicas",
 			a.MinReplicas, a.MaxReplicas)})
 	}
-	if m := p.Database.Managed; m != nil && m.Instances == 1 && m.Durability == v1alpha1.DurabilitySynchronous {
+	if m := p.Database.Managed; m != nil && m.Instances == 1 && m.Durability.Synchronous() {
 		problems = append(problems, Problem{v1alpha1.ReasonInvalidSpec,
 			"spec.database.managed: durability Synchronous needs a standby: use instances 2 or more, or durability Asynchronous"})
 	}

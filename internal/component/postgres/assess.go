@@ -136,9 +136,14 @@ func assess(p plan.Plan, w component.World) []component.Health {
 				fmt.Sprintf("%s is not streaming from %s (%s)", m.Name, leader, m.State))
 		}
 	}
-	synchronous := p.Database.Managed.Durability == v1alpha1.DurabilitySynchronous
-	if synchronous && len(SyncStandbys(p, w)) == 0 {
-		health = health.Degrade(v1alpha1.ReasonNotReplicating, "no synchronous standby: writes are acknowledged by the primary alone")
+	if len(SyncStandbys(p, w)) == 0 {
+		switch p.Database.Managed.Durability {
+		case v1alpha1.DurabilitySynchronous:
+			health = health.Degrade(v1alpha1.ReasonNotReplicating, "no synchronous standby: writes are acknowledged by the primary alone")
+		case v1alpha1.DurabilityStrict:
+			health = health.Degrade(v1alpha1.ReasonNotReplicating, "no synchronous standby: writes wait for one, as durability Strict demands")
+		case v1alpha1.DurabilityAsynchronous:
+		}
 	}
 	return []component.Health{health.Keeping(p.Database.Managed.Kept)}
 }
@@ -162,7 +167,7 @@ func PrimaryReady(p plan.Plan, w component.World) bool {
 // synchronous mode, in the synchronous set.
 func Successors(p plan.Plan, w component.World) []string {
 	standbys := SyncStandbys(p, w)
-	synchronous := p.Database.Managed.Durability == v1alpha1.DurabilitySynchronous
+	synchronous := p.Database.Managed.Durability.Synchronous()
 	leader := Leader(p, w)
 	streaming := map[string]bool{}
 	for _, m := range Status(p, w).Members {

@@ -54,7 +54,8 @@ func Requested(request string, now time.Time, p plan.Plan, w component.World) (*
 	leader, since := Leader(p, w), PrimarySince(p, w)
 	switch {
 	case since.After(at):
-		return judged(v1alpha1.SwitchoverDone, "%s is primary since %s", leader, since.UTC().Format(time.RFC3339)), Handover{}
+		return judged(v1alpha1.SwitchoverDone, "%s is primary since %s", leader, since.UTC().Format(time.RFC3339)),
+			Handover{}
 	case named && member == leader:
 		return judged(v1alpha1.SwitchoverDone, "%s was primary already", leader), Handover{}
 	case now.Before(at):
@@ -63,7 +64,8 @@ func Requested(request string, now time.Time, p plan.Plan, w component.World) (*
 	obstacle, successor := nextPrimary(member, p, w, Successors(p, w))
 	switch {
 	case now.Sub(at) > requestExpiry:
-		return judged(v1alpha1.SwitchoverExpired, "not possible within %s: %s", requestExpiry, orElse(obstacle, "Patroni refused")), Handover{}
+		return judged(v1alpha1.SwitchoverExpired, "not possible within %s: %s", requestExpiry, orElse(obstacle, "Patroni refused")),
+			Handover{}
 	case obstacle != "":
 		return judged(v1alpha1.SwitchoverPending, "waiting: %s", obstacle), Handover{}
 	}
@@ -76,7 +78,7 @@ func nextPrimary(named string, p plan.Plan, w component.World, successors []stri
 	switch {
 	case !PrimaryReady(p, w):
 		return "there is no ready primary", ""
-	case migrating(p, w):
+	case migrating(w):
 		return "a migration runs straight on the primary", ""
 	case len(successors) == 0:
 		return "no standby is ready, streaming and has every acknowledged write", ""
@@ -97,7 +99,7 @@ func orElse(text, other string) string {
 }
 
 // migrating says whether a migration Job is at work.
-func migrating(p plan.Plan, w component.World) bool {
+func migrating(w component.World) bool {
 	for key, object := range w.Objects {
 		job, ok := object.(*batchv1.Job)
 		if ok && key.Kind == "Job" && job.Labels[plan.LabelComponent] == string(plan.Migration) && job.Status.Active > 0 {

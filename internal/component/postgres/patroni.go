@@ -98,13 +98,6 @@ func patroniFile(p plan.Plan) string {
 	return string(text)
 }
 
-// Recovery times in seconds, with loop_wait + 2×retry_timeout ≤ ttl as Patroni demands.
-const (
-	leaderTTL    = 20
-	loopWait     = 2
-	retryTimeout = 3
-)
-
 // dynamicConfiguration is the part of Patroni's configuration that all members share. Patroni keeps
 // it in the Endpoints object named by PostgresConfig.
 func dynamicConfiguration(p plan.Plan) object {
@@ -114,13 +107,14 @@ func dynamicConfiguration(p plan.Plan) object {
 		parameters[name] = value
 	}
 	return object{
-		"ttl":                     leaderTTL,
-		"loop_wait":               loopWait,
-		"retry_timeout":           retryTimeout,
+		"ttl":                     database.Heartbeat.Expiry,
+		"loop_wait":               database.Heartbeat.Interval,
+		"retry_timeout":           database.Heartbeat.Retry,
 		"primary_start_timeout":   0,
 		"failsafe_mode":           true,
-		"maximum_lag_on_failover": 16 << 20,
-		"synchronous_mode":        database.Durability == v1alpha1.DurabilitySynchronous,
+		"maximum_lag_on_failover": database.MaximumLagBytes,
+		"synchronous_mode":        database.Durability.Synchronous(),
+		"synchronous_mode_strict": database.Durability == v1alpha1.DurabilityStrict,
 		"postgresql": object{
 			"use_pg_rewind": true,
 			"use_slots":     true,

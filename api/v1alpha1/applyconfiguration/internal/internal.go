@@ -391,6 +391,8 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+- name: com.github.fediflow.fediflow-operator.api.v1alpha1.Heartbeat
+  scalar: string
 - name: com.github.fediflow.fediflow-operator.api.v1alpha1.IndexColumnSpec
   map:
     fields:
@@ -440,9 +442,15 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.Extension
           elementRelationship: associative
+    - name: heartbeat
+      type:
+        namedType: com.github.fediflow.fediflow-operator.api.v1alpha1.Heartbeat
     - name: instances
       type:
         scalar: numeric
+    - name: maximumLag
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
     - name: parameters
       type:
         map:

@@ -4,6 +4,7 @@ package v1alpha1
 
 import (
 	apiv1alpha1 "github.com/fediflow/fediflow-operator/api/v1alpha1"
+	resource "k8s.io/apimachinery/pkg/api/resource"
 )
 
 // ManagedDatabaseSpecApplyConfiguration represents a declarative configuration of the ManagedDatabaseSpec type for use
@@ -13,9 +14,19 @@ import (
 type ManagedDatabaseSpecApplyConfiguration struct {
 	// instances is the number of PostgreSQL members, primary included. Default: from the profile.
 	Instances *int32 `json:"instances,omitempty"`
-	// durability is Synchronous (a write is acknowledged when a standby has it too) or
-	// Asynchronous. Default: Synchronous where there is a standby.
+	// durability is Synchronous (a write is acknowledged when a standby has it too; with no standby
+	// left, when the primary has it), Strict (with no standby left, writes wait) or Asynchronous (when
+	// the primary has it). Default: Synchronous where there is a standby.
 	Durability *apiv1alpha1.Durability `json:"durability,omitempty"`
+	// maximumLag bounds, in bytes of WAL, what a failover may lose with durability Asynchronous: a
+	// standby that is further behind the primary's last heartbeat is not promoted, and the database
+	// waits for its primary instead. Default: 16Mi.
+	MaximumLag *resource.Quantity `json:"maximumLag,omitempty"`
+	// heartbeat is Fast (the primary renews its lock every 2 s, and is given up 20 s after it stopped)
+	// or Frugal (every 10 s and 40 s, for a fifth of the requests to the Kubernetes API: for hundreds
+	// of small clusters). A crash that leaves the node alive is noticed at once with either.
+	// Default: Fast.
+	Heartbeat *apiv1alpha1.Heartbeat `json:"heartbeat,omitempty"`
 	// storage of each member.
 	Storage *StorageSpecApplyConfiguration `json:"storage,omitempty"`
 	// resources of each member.
@@ -48,6 +59,22 @@ func (b *ManagedDatabaseSpecApplyConfiguration) WithInstances(value int32) *Mana
 // If called multiple times, the Durability field is set to the value of the last call.
 func (b *ManagedDatabaseSpecApplyConfiguration) WithDurability(value apiv1alpha1.Durability) *ManagedDatabaseSpecApplyConfiguration {
 	b.Durability = &value
+	return b
+}
+
+// WithMaximumLag sets the MaximumLag field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MaximumLag field is set to the value of the last call.
+func (b *ManagedDatabaseSpecApplyConfiguration) WithMaximumLag(value resource.Quantity) *ManagedDatabaseSpecApplyConfiguration {
+	b.MaximumLag = &value
+	return b
+}
+
+// WithHeartbeat sets the Heartbeat field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Heartbeat field is set to the value of the last call.
+func (b *ManagedDatabaseSpecApplyConfiguration) WithHeartbeat(value apiv1alpha1.Heartbeat) *ManagedDatabaseSpecApplyConfiguration {
+	b.Heartbeat = &value
 	return b
 }
 

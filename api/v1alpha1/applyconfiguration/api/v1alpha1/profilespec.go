@@ -24,7 +24,7 @@ type ProfileSpecApplyConfiguration struct {
 	// everything that holds data, each in a zone of its own). Default: as many members as the
 	// size has, on different nodes.
 	Availability *apiv1alpha1.Availability `json:"availability,omitempty"`
-	// durability is Synchronous or Asynchronous, as in database.managed, which wins over it.
+	// durability is Strict, Synchronous or Asynchronous, as in database.managed, which wins over it.
 	// Default: Synchronous where there is a standby.
 	Durability *apiv1alpha1.Durability `json:"durability,omitempty"`
 	// ceiling bounds what the whole platform may request when everything is scaled up. Autoscaling
