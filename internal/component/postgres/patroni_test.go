@@ -3,11 +3,11 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
-	accore "k8s.io/client-go/applyconfigurations/core/v1"
 	"slices"
 	"strings"
 	"testing"
 
+	accore "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
