@@ -48,6 +48,7 @@ type FediFlowClusterReconciler struct {
 	Databases  *Databases
 	Events     events.EventRecorder
 	Components []component.Component
+	Leaders    Leaders
 }
 
 // +kubebuilder:rbac:groups=fediflow.io,resources=fediflowclusters,verbs=get;list;watch
@@ -76,6 +77,7 @@ func (r *FediFlowClusterReconciler) Reconcile(ctx context.Context, request ctrl.
 	if err := r.Client.Get(ctx, request.NamespacedName, cluster); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.Databases.Forget(request.NamespacedName)
+			r.Leaders.forget(request.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -147,6 +149,9 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	}
 	pass.Healths = r.assess(resolved, world)
 	pass.Database, pass.Redis = postgres.Status(resolved, world), redis.Status(resolved, world)
+	if pass.Database != nil {
+		pass.Database.LastFailover = postgres.WithPods(r.Leaders.Last(client.ObjectKeyFromObject(cluster)), resolved, world)
+	}
 	requested := r.request(cluster, resolved, world, &pass)
 	declared := r.Databases.Look(cluster, resolved, world) //nolint:contextcheck // what it begins outlives the pass
 	pass.Database = withObjects(pass.Database, declared)

@@ -45,6 +45,7 @@ func (r *FediFlowClusterReconciler) SetupWithManager(manager ctrl.Manager) error
 		b = b.Watches(kind, toCluster, builder.WithPredicates(significantChange()))
 	}
 	b = b.
+		Watches(&corev1.Endpoints{}, r.Leaders.Handler()). //nolint:staticcheck // Patroni's state is in Endpoints
 		Watches(&corev1.Node{}, toAll, builder.WithPredicates(nodeChange())).
 		Watches(&storagev1.StorageClass{}, toAll, builder.WithPredicates(existenceChange())).
 		Watches(&corev1.ResourceQuota{}, handler.EnqueueRequestsFromMapFunc(r.clustersBeside), builder.WithPredicates(quotaChange())).

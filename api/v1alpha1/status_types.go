@@ -176,6 +176,8 @@ const (
 	FailoverServerStopped FailoverCause = "ServerStopped"
 	// FailoverHeartbeatLost: the primary renewed its lock no more: its node or its network is gone.
 	FailoverHeartbeatLost FailoverCause = "HeartbeatLost"
+	// FailoverUnseen: it happened while the operator was away.
+	FailoverUnseen FailoverCause = "Unseen"
 )
 
 // FailoverStatus is a change of the primary.
@@ -186,7 +188,7 @@ type FailoverStatus struct {
 	To string `json:"to"`
 	// time is when the new primary took the leader lock.
 	Time metav1.Time `json:"time"`
-	// cause is Planned, PodGone, ServerStopped or HeartbeatLost.
+	// cause is Planned, PodGone, ServerStopped, HeartbeatLost or Unseen.
 	Cause FailoverCause `json:"cause"`
 	// duration is the time without a primary, as far as was seen, for example 1.2s: from the last
 	// renewal or the release of the leader lock until it was taken again.
@@ -199,6 +201,9 @@ type DatabaseStatus struct {
 	// primary is the member that holds the leader lock.
 	// +optional
 	Primary string `json:"primary,omitempty"`
+	// primarySince is when the primary took the leader lock.
+	// +optional
+	PrimarySince metav1.Time `json:"primarySince,omitzero"`
 	// timeline of the primary; it grows by one with every promotion.
 	// +optional
 	Timeline int64 `json:"timeline,omitempty"`

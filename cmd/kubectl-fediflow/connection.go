@@ -32,9 +32,9 @@ func newAccess(command *cobra.Command) *access {
 	return a
 }
 
-// connection reads from the cluster that is meant; it writes nothing.
+// connection is to the cluster that is meant. Only requests of a user are ever written.
 type connection struct {
-	client    client.Reader
+	client    client.Client
 	reader    *observe.Reader
 	namespace string
 	// chosen is set where a flag says which namespace.

@@ -33,7 +33,7 @@ func run(arguments []string, in io.Reader, out, errOut io.Writer) int {
 		Version:       version,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl fediflow"},
 	}
-	root.AddCommand(planCommand(), diffCommand(), statusCommand(), profileCommand())
+	root.AddCommand(planCommand(), diffCommand(), statusCommand(), switchoverCommand(), profileCommand())
 	root.SetArgs(arguments)
 	root.SetIn(in)
 	root.SetOut(out)

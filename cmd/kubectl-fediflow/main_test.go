@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -246,6 +247,56 @@ func TestStatusOfOneOfANamespaceAndOfAll(t *testing.T) {
 	for _, arguments := range [][]string{{"status", "none", "-n", namespace}, {"status", "-n", "none"}, {"status", "social", "-A"}} {
 		if code, _, errOut := kubectl("", arguments...); code != exitFailed || errOut == "" {
 			t.Error(code, errOut)
+		}
+	}
+}
+
+func TestSwitchoverAsksAndSaysWhatBecameOfIt(t *testing.T) {
+	namespace := newNamespace(t)
+	cluster := declare(t, namespace, "Small")
+	if code, _, errOut := kubectl("", "switchover", cluster.Name, "-n", namespace); code != exitFailed || !strings.Contains(errOut, "no database") {
+		t.Errorf("without a database: %d, %s", code, errOut)
+	}
+	if code, _, errOut := kubectl("", "switchover", "nobody", "-n", namespace); code != exitFailed || !strings.Contains(errOut, "there is no FediFlowCluster") {
+		t.Errorf("without a cluster: %d, %s", code, errOut)
+	}
+	answer := func(state v1alpha1.SwitchoverState, says string) {
+		key := client.ObjectKeyFromObject(cluster)
+		for {
+			if err := admin.Get(t.Context(), key, cluster); err != nil {
+				t.Errorf("read the request: %v", err)
+				return
+			}
+			request := cluster.Annotations[plan.AnnotationSwitchover]
+			known := cluster.Status.Database.Switchover
+			if request != "" && (known == nil || known.Request != request) {
+				cluster.Status.Database.Switchover = &v1alpha1.SwitchoverStatus{Request: request, State: state, Message: says}
+				if err := admin.Status().Update(t.Context(), cluster); err != nil {
+					t.Errorf("answer: %v", err)
+				}
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	cluster.Status.Database = &v1alpha1.DatabaseStatus{Primary: "fediflow-postgres-0"}
+	if err := admin.Status().Update(t.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		state v1alpha1.SwitchoverState
+		code  int
+	}{{v1alpha1.SwitchoverDone, 0}, {v1alpha1.SwitchoverRefused, exitFailed}, {v1alpha1.SwitchoverPending, exitFailed}} {
+		answered := make(chan struct{})
+		go func() { defer close(answered); answer(test.state, "fediflow-postgres-1 said "+string(test.state)) }()
+		to := "fediflow-postgres-" + strings.ToLower(string(test.state))
+		code, out, errOut := kubectl("", "switchover", cluster.Name, "-n", namespace, "--to", to, "--timeout", "5s")
+		<-answered
+		if code != test.code || !strings.Contains(out, "said "+string(test.state)) {
+			t.Errorf("%s: %d, %s, %s", test.state, code, out, errOut)
+		}
+		if request := cluster.Annotations[plan.AnnotationSwitchover]; !strings.HasSuffix(request, "/"+to) {
+			t.Errorf("the request is %q", request)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func New(old v1alpha1.FediFlowClusterStatus, pass Pass) v1alpha1.FediFlowCluster
 		}
 	}
 	if len(pass.Healths) > 0 {
-		status.Database, status.Redis = pass.Database, pass.Redis
+		status.Database, status.Redis = withHistory(old.Database, pass.Database), pass.Redis
 		status.Components = nil
 		for _, health := range pass.Healths {
 			status.Components = append(status.Components, health.ComponentStatus)
@@ -69,6 +69,24 @@ func New(old v1alpha1.FediFlowClusterStatus, pass Pass) v1alpha1.FediFlowCluster
 	}
 	setConditions(&status, pass)
 	return status
+}
+
+// withHistory keeps the last failover that was seen, and notices one that nobody saw.
+func withHistory(old, current *v1alpha1.DatabaseStatus) *v1alpha1.DatabaseStatus {
+	if old == nil || current == nil {
+		return current
+	}
+	known := current.DeepCopy()
+	if known.LastFailover == nil || old.LastFailover != nil && old.LastFailover.Time.After(known.LastFailover.Time.Time) {
+		known.LastFailover = old.LastFailover
+	}
+	told := known.LastFailover != nil && known.LastFailover.To == known.Primary
+	if old.Primary != "" && known.Primary != "" && old.Primary != known.Primary && !told {
+		known.LastFailover = &v1alpha1.FailoverStatus{
+			From: old.Primary, To: known.Primary, Time: known.PrimarySince, Cause: v1alpha1.FailoverUnseen,
+		}
+	}
+	return known
 }
 
 // verdict is the content of the three kstatus conditions.

@@ -1,6 +1,8 @@
 package status
 
 import (
+	"fmt"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
@@ -27,12 +29,21 @@ func Transition(old, current v1alpha1.FediFlowClusterStatus) *Event {
 
 // PrimaryChange is the event for a change of the database's primary, or nil.
 func PrimaryChange(old, current v1alpha1.FediFlowClusterStatus) *Event {
-	if old.Database == nil || current.Database == nil || old.Database.Primary == "" ||
-		current.Database.Primary == "" || old.Database.Primary == current.Database.Primary {
+	if current.Database == nil || current.Database.LastFailover == nil {
 		return nil
 	}
-	return &Event{Reason: "PrimaryChanged", Warning: true,
-		Message: "PostgreSQL primary changed from " + old.Database.Primary + " to " + current.Database.Primary}
+	now := current.Database.LastFailover
+	if old.Database != nil && old.Database.LastFailover != nil {
+		before := old.Database.LastFailover
+		if before.To == now.To && before.Time.Equal(&now.Time) {
+			return nil
+		}
+	}
+	message := fmt.Sprintf("PostgreSQL primary changed from %s to %s: %s", now.From, now.To, now.Cause)
+	if now.Duration != "" {
+		message += fmt.Sprintf(", %s without a primary", now.Duration)
+	}
+	return &Event{Reason: "PrimaryChanged", Warning: now.Cause != v1alpha1.FailoverPlanned, Message: message}
 }
 
 // CertificateRenewal is the event for new certificates in place of others, or nil.

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/internal/plan"
 )
@@ -30,28 +32,58 @@ func TestAnEventTellsOfATransitionOnly(t *testing.T) {
 }
 
 func TestAnEventTellsOfAnotherPrimary(t *testing.T) {
-	led := func(primary string) v1alpha1.FediFlowClusterStatus {
-		return v1alpha1.FediFlowClusterStatus{Database: &v1alpha1.DatabaseStatus{Primary: primary}}
+	at := func(second int, cause v1alpha1.FailoverCause, duration string) v1alpha1.FediFlowClusterStatus {
+		return v1alpha1.FediFlowClusterStatus{Database: &v1alpha1.DatabaseStatus{LastFailover: &v1alpha1.FailoverStatus{
+			From: "db-0", To: "db-1", Time: metav1.Unix(int64(second), 0), Cause: cause, Duration: duration}}}
 	}
-	tests := map[string]struct {
+	none, empty := v1alpha1.FediFlowClusterStatus{}, v1alpha1.FediFlowClusterStatus{Database: &v1alpha1.DatabaseStatus{}}
+	for name, c := range map[string]struct {
 		old, current v1alpha1.FediFlowClusterStatus
-		told         bool
+		says         string
+		warning      bool
 	}{
-		"a failover":                    {led("db-0"), led("db-1"), true},
-		"the same":                      {led("db-0"), led("db-0"), false},
-		"the first":                     {led(""), led("db-0"), false},
-		"none at the moment":            {led("db-0"), led(""), false},
-		"the first look":                {fresh(), led("db-0"), false},
-		"no database of the operator's": {led("db-0"), fresh(), false},
-	}
-	for name, test := range tests {
+		"no database":    {none, none, "", false},
+		"no failover":    {empty, empty, "", false},
+		"a failover":     {empty, at(1, v1alpha1.FailoverServerStopped, "1.2s"), "from db-0 to db-1: ServerStopped, 1.2s without a primary", true},
+		"it is planned":  {empty, at(1, v1alpha1.FailoverPlanned, ""), "from db-0 to db-1: Planned", false},
+		"the same":       {at(1, v1alpha1.FailoverPlanned, ""), at(1, v1alpha1.FailoverPodGone, ""), "", false},
+		"the next":       {at(1, v1alpha1.FailoverPlanned, ""), at(2, v1alpha1.FailoverHeartbeatLost, "20s"), "HeartbeatLost, 20s", true},
+		"the first ever": {none, at(1, v1alpha1.FailoverUnseen, ""), "Unseen", true},
+	} {
 		t.Run(name, func(t *testing.T) {
-			event := PrimaryChange(test.old, test.current)
-			if (event != nil) != test.told {
-				t.Fatalf("%+v", event)
+			event := PrimaryChange(c.old, c.current)
+			if (event != nil) != (c.says != "") {
+				t.Fatalf("%v", event)
 			}
-			if event != nil && (!event.Warning || event.Reason != "PrimaryChanged" || !strings.Contains(event.Message, "from db-0 to db-1")) {
-				t.Errorf("%+v", event)
+			if event != nil && (!strings.Contains(event.Message, c.says) || event.Warning != c.warning || event.Reason != "PrimaryChanged") {
+				t.Errorf("%v", *event)
+			}
+		})
+	}
+}
+
+func TestTheLastFailoverIsKeptAndOneThatNobodySawIsNoticed(t *testing.T) {
+	noon := metav1.Unix(43200, 0)
+	seen := func(to string, at metav1.Time) *v1alpha1.FailoverStatus {
+		return &v1alpha1.FailoverStatus{From: "db-0", To: to, Time: at, Cause: v1alpha1.FailoverServerStopped}
+	}
+	later := metav1.Unix(43300, 0)
+	for name, c := range map[string]struct {
+		old, current *v1alpha1.DatabaseStatus
+		cause        v1alpha1.FailoverCause
+		to           string
+	}{
+		"never":                  {&v1alpha1.DatabaseStatus{Primary: "db-0"}, &v1alpha1.DatabaseStatus{Primary: "db-0"}, "", ""},
+		"after a restart":        {&v1alpha1.DatabaseStatus{Primary: "db-1", LastFailover: seen("db-1", noon)}, &v1alpha1.DatabaseStatus{Primary: "db-1"}, v1alpha1.FailoverServerStopped, "db-1"},
+		"a new one":              {&v1alpha1.DatabaseStatus{Primary: "db-1", LastFailover: seen("db-1", noon)}, &v1alpha1.DatabaseStatus{Primary: "db-2", LastFailover: seen("db-2", later)}, v1alpha1.FailoverServerStopped, "db-2"},
+		"one that nobody saw":    {&v1alpha1.DatabaseStatus{Primary: "db-0"}, &v1alpha1.DatabaseStatus{Primary: "db-1", PrimarySince: noon}, v1alpha1.FailoverUnseen, "db-1"},
+		"another, unseen":        {&v1alpha1.DatabaseStatus{Primary: "db-1", LastFailover: seen("db-1", noon)}, &v1alpha1.DatabaseStatus{Primary: "db-2", PrimarySince: later}, v1alpha1.FailoverUnseen, "db-2"},
+		"no primary for a while": {&v1alpha1.DatabaseStatus{Primary: "db-1", LastFailover: seen("db-1", noon)}, &v1alpha1.DatabaseStatus{}, v1alpha1.FailoverServerStopped, "db-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			known := withHistory(c.old, c.current).LastFailover
+			if (known != nil) != (c.to != "") || known != nil && (known.Cause != c.cause || known.To != c.to) {
+				t.Errorf("%+v", known)
 			}
 		})
 	}

@@ -256,7 +256,7 @@ func (e *environment) deleteCluster(t *testing.T) {
 	}
 	eventually(t, "gone", func() (bool, string) {
 		left := e.kubectl(t, "get", "deploy,sts,svc,cm,hpa,pdb,job,netpol,role,rolebinding,sa,pod",
-			"-l", plan.LabelCluster+"="+clusterName, "-o", "name")
+			"-l", plan.LabelCluster+"="+clusterName+",app!="+writersName, "-o", "name")
 		// Patroni's state stays with the volumes.
 		for _, kept := range []string{names.PostgresConfig(), names.PostgresSync(), names.PostgresFailover()} {
 			left = strings.ReplaceAll(left, "service/"+kept+"\n", "")

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/internal/component"
@@ -77,7 +78,7 @@ func Status(p plan.Plan, w component.World) *v1alpha1.DatabaseStatus {
 	if err != nil {
 		optime = 0
 	}
-	status := &v1alpha1.DatabaseStatus{Primary: leader}
+	status := &v1alpha1.DatabaseStatus{Primary: leader, PrimarySince: metav1.NewTime(PrimarySince(p, w)).Rfc3339Copy()}
 	for _, pod := range Pods(p, w) {
 		m := member(pod, leader, standbys, optime)
 		status.Members = append(status.Members, m)

@@ -201,6 +201,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: primary
       type:
         scalar: string
+    - name: primarySince
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: roles
       type:
         list:

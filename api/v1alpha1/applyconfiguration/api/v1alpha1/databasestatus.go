@@ -2,6 +2,10 @@
 
 package v1alpha1
 
+import (
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
 // DatabaseStatusApplyConfiguration represents a declarative configuration of the DatabaseStatus type for use
 // with apply.
 //
@@ -9,6 +13,8 @@ package v1alpha1
 type DatabaseStatusApplyConfiguration struct {
 	// primary is the member that holds the leader lock.
 	Primary *string `json:"primary,omitempty"`
+	// primarySince is when the primary took the leader lock.
+	PrimarySince *v1.Time `json:"primarySince,omitempty"`
 	// timeline of the primary; it grows by one with every promotion.
 	Timeline *int64 `json:"timeline,omitempty"`
 	// switchover is what became of the last request.
@@ -36,6 +42,14 @@ func DatabaseStatus() *DatabaseStatusApplyConfiguration {
 // If called multiple times, the Primary field is set to the value of the last call.
 func (b *DatabaseStatusApplyConfiguration) WithPrimary(value string) *DatabaseStatusApplyConfiguration {
 	b.Primary = &value
+	return b
+}
+
+// WithPrimarySince sets the PrimarySince field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PrimarySince field is set to the value of the last call.
+func (b *DatabaseStatusApplyConfiguration) WithPrimarySince(value v1.Time) *DatabaseStatusApplyConfiguration {
+	b.PrimarySince = &value
 	return b
 }
 

@@ -18,7 +18,7 @@ type FailoverStatusApplyConfiguration struct {
 	To *string `json:"to,omitempty"`
 	// time is when the new primary took the leader lock.
 	Time *v1.Time `json:"time,omitempty"`
-	// cause is Planned, PodGone, ServerStopped or HeartbeatLost.
+	// cause is Planned, PodGone, ServerStopped, HeartbeatLost or Unseen.
 	Cause *apiv1alpha1.FailoverCause `json:"cause,omitempty"`
 	// duration is the time without a primary, as far as was seen, for example 1.2s: from the last
 	// renewal or the release of the leader lock until it was taken again.
