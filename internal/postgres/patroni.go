@@ -43,6 +43,12 @@ func (c *Client) Switchover(ctx context.Context, leader, candidate string) error
 	return c.send(ctx, http.MethodPost, "/switchover", body)
 }
 
+// Reinitialize asks the member to replace its data by a copy of the leader's. Patroni refuses it of a
+// leader, and where there is none.
+func (c *Client) Reinitialize(ctx context.Context) error {
+	return c.send(ctx, http.MethodPost, "/reinitialize", nil)
+}
+
 // Reload asks the member to read its local configuration file again.
 func (c *Client) Reload(ctx context.Context) error {
 	return c.send(ctx, http.MethodPost, "/reload", nil)

@@ -37,6 +37,9 @@ const (
 // RestAPIUser is the user of Patroni's REST API for anything but reads.
 const RestAPIUser = "fediflow-operator"
 
+// containerName is that of the container with PostgreSQL and Patroni.
+const containerName = "postgres"
+
 // labelInstance carries Patroni's scope.
 const labelInstance = "app.kubernetes.io/instance"
 
@@ -159,7 +162,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 	database := p.Database.Managed
 	secret := p.Name.PostgresCredentials()
 	probe := kube.Probe{Period: 3, Timeout: 3, Failures: 3}
-	return kube.Container("postgres", database.Image, database.Resources).
+	return kube.Container(containerName, database.Image, database.Resources).
 		WithCommand("fediflow-patroni", "/etc/patroni/patroni.yml").
 		WithPorts(kube.Port("postgres", plan.PostgresPort), kube.Port("patroni", PatroniPort)).
 		WithEnv(
