@@ -52,6 +52,7 @@ func refusals() map[string]refusal {
 		"an unknown heartbeat":                {"database: {managed: {heartbeat: Hasty}}", `supported values: "Fast", "Frugal"`},
 		"a strict database without a standby": {"database: {managed: {instances: 1, durability: Strict}}", "need a standby"},
 		"a bound of a loss that cannot be":    {"database: {managed: {maximumLag: 1Gi}}", "maximumLag bounds what Asynchronous may lose"},
+		"a bound of a loss that is no number": {"database: {managed: {maximumLag: much, durability: Asynchronous}}", "should match"},
 		"a bound of a loss with Synchronous":  {"database: {managed: {maximumLag: 1Gi, durability: Synchronous}}", "maximumLag bounds what Asynchronous may lose"},
 		"TLS without a certificate":           {"tls: {}", "tls.certificateSecret: Required value"},
 		"a certificate without a name":        {"tls: {certificateSecret: {}}", "certificateSecret.name: Required value"},
@@ -67,7 +68,7 @@ func refusals() map[string]refusal {
 			"api: {autoscaling: {minReplicas: 5, maxReplicas: 2}}", "minReplicas must not be larger than maxReplicas"},
 		"a managed and an external database": {
 			"database: {managed: {}, external: {host: db, credentialsSecret: {name: db}}}", "either managed or external, not both"},
-		"an unknown durability":                     {"database: {managed: {durability: Paranoid}}", `supported values: "Synchronous"`},
+		"an unknown durability":                     {"database: {managed: {durability: Paranoid}}", `supported values: "Strict"`},
 		"a synchronous database without a standby":  {"database: {managed: {instances: 1, durability: Synchronous}}", "need a standby"},
 		"an external database without a host":       {"database: {external: {credentialsSecret: {name: db}}}", "external.host: Required value"},
 		"an external database without credentials":  {"database: {external: {host: db}}", "credentialsSecret: Required value"},

@@ -187,7 +187,8 @@ type FailoverStatus struct {
 	// to is the primary after.
 	To string `json:"to"`
 	// time is when the new primary took the leader lock.
-	Time metav1.Time `json:"time"`
+	// +optional
+	Time metav1.Time `json:"time,omitzero"`
 	// cause is Planned, PodGone, ServerStopped, HeartbeatLost or Unseen.
 	Cause FailoverCause `json:"cause"`
 	// duration is the time without a primary, as far as was seen, for example 1.2s: from the last
