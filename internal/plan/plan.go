@@ -142,6 +142,8 @@ type PostgresPlan struct {
 	Durability v1alpha1.Durability
 	Storage    Storage
 	Resources  Resources
+	// Exporter are the resources of the exporter beside each member.
+	Exporter Resources
 	// MaxConnections is the connection budget of each member.
 	MaxConnections int32
 	// Parameters are PostgreSQL settings by name, in PostgreSQL's own notation.

@@ -40,6 +40,12 @@ const RestAPIUser = "fediflow-operator"
 // labelInstance carries Patroni's scope.
 const labelInstance = "app.kubernetes.io/instance"
 
+// databaseContainer is the one that kubectl means where nobody names another.
+const (
+	databaseContainer          = "postgres"
+	annotationDefaultContainer = "kubectl.kubernetes.io/default-container"
+)
+
 // Component is the managed PostgreSQL.
 func Component() component.Component {
 	return component.Component{Name: plan.Postgres, Render: render, Assess: assess}
@@ -55,7 +61,8 @@ func render(p plan.Plan) component.Rendered {
 		serviceAccount(p), role(p), roleBinding(p),
 		writeService(p), membersService(p), readService(p),
 		statefulSet(p, files),
-		kube.Ingress(p, plan.Postgres, p.Name.Component(plan.Postgres), []int32{plan.PostgresPort, PatroniPort}, nil),
+		kube.AdmitScrapers(kube.Ingress(p, plan.Postgres, p.Name.Component(plan.Postgres),
+			[]int32{plan.PostgresPort, PatroniPort}, nil), plan.ExporterPort),
 	)
 	objects = append(objects, component.Owned(disruptionBudgets(p)...)...)
 	return component.Rendered{
@@ -137,11 +144,13 @@ func statefulSet(p plan.Plan, files map[string]string) *acapps.StatefulSetApplyC
 		// A clean stop ships the last WAL to the standbys before the leader lock goes.
 		WithTerminationGracePeriodSeconds(60).
 		WithTopologySpreadConstraints(kube.SpreadHard(p, plan.Postgres, nil)).
-		WithContainers(container(p)).
+		WithContainers(container(p), exporter(p)).
 		WithVolumes(
 			kube.ConfigMapVolume("config", p.Name.PostgresPatroni()),
 			kube.CertificateVolume(p.CertificateSecret(plan.Postgres)),
-			kube.EmptyDir("run"), kube.EmptyDir("tmp"))
+			kube.EmptyDir("run"), kube.EmptyDir("tmp"), kube.EmptyDir(noToken))
+	template := kube.StatefulTemplate(podLabels(p), restartHash(p, files), spec).
+		WithAnnotations(map[string]string{annotationDefaultContainer: databaseContainer})
 	return acapps.StatefulSet(name, p.Namespace).
 		WithLabels(p.Name.Labels(plan.Postgres)).
 		WithAnnotations(kube.ResizeAnnotations(p)).
@@ -151,7 +160,7 @@ func statefulSet(p plan.Plan, files map[string]string) *acapps.StatefulSetApplyC
 			WithPodManagementPolicy(appsv1.ParallelPodManagement).
 			WithUpdateStrategy(kube.OnDelete()).
 			WithSelector(kube.Selector(p, plan.Postgres, nil)).
-			WithTemplate(kube.StatefulTemplate(podLabels(p), restartHash(p, files), spec)).
+			WithTemplate(template).
 			WithVolumeClaimTemplates(kube.Claim(p, plan.Postgres, component.DataVolume, database.Storage)))
 }
 
@@ -159,7 +168,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 	database := p.Database.Managed
 	secret := p.Name.PostgresCredentials()
 	probe := kube.Probe{Period: 3, Timeout: 3, Failures: 3}
-	return kube.Container("postgres", database.Image, database.Resources).
+	return kube.Container(databaseContainer, database.Image, database.Resources).
 		WithCommand("fediflow-patroni", "/etc/patroni/patroni.yml").
 		WithPorts(kube.Port("postgres", plan.PostgresPort), kube.Port("patroni", PatroniPort)).
 		WithEnv(
@@ -205,7 +214,8 @@ func writeService(p plan.Plan) *accore.ServiceApplyConfiguration {
 
 func membersService(p plan.Plan) *accore.ServiceApplyConfiguration {
 	return kube.Headless(p, plan.Postgres, p.Name.PostgresMembers(), kube.SelectorLabels(p, plan.Postgres, nil),
-		kube.ServicePort("postgres", plan.PostgresPort), kube.ServicePort("patroni", PatroniPort))
+		kube.ServicePort("postgres", plan.PostgresPort), kube.ServicePort("patroni", PatroniPort),
+		kube.ServicePort(metricsPort, plan.ExporterPort))
 }
 
 func readService(p plan.Plan) *accore.ServiceApplyConfiguration {
