@@ -47,6 +47,7 @@ type FediFlowClusterReconciler struct {
 	Operations *Operations
 	Databases  *Databases
 	Events     events.EventRecorder
+	Metrics    *Metrics
 	Components []component.Component
 	Leaders    Leaders
 }
@@ -78,12 +79,14 @@ func (r *FediFlowClusterReconciler) Reconcile(ctx context.Context, request ctrl.
 		if apierrors.IsNotFound(err) {
 			r.Databases.Forget(request.NamespacedName)
 			r.Leaders.forget(request.NamespacedName)
+			r.Metrics.forget(request.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if cluster.DeletionTimestamp != nil {
 		return ctrl.Result{}, nil
 	}
+	r.Metrics.know(request.NamespacedName)
 	pass, passErr := r.pass(ctx, cluster)
 	problems, passErr := apply.Split(passErr)
 	pass.Problems = append(pass.Problems, problems...)
@@ -262,7 +265,10 @@ func (r *FediFlowClusterReconciler) record(ctx context.Context, cluster *v1alpha
 	case err != nil:
 		return upToDate, fmt.Errorf("write status: %w", err)
 	}
-	r.tell(cluster, status.PrimaryChange(old, cluster.Status))
+	if change := status.PrimaryChange(old, cluster.Status); change != nil {
+		r.Metrics.primaryChanged(client.ObjectKeyFromObject(cluster))
+		r.tell(cluster, change)
+	}
 	r.tell(cluster, status.CertificateRenewal(old, cluster.Status))
 	r.tell(cluster, status.Transition(old, cluster.Status))
 	return upToDate, nil

@@ -67,6 +67,7 @@ func NewReconciler(manager ctrl.Manager, images plan.Images) (*FediFlowClusterRe
 		Operations: &Operations{Writer: writer, Live: manager.GetAPIReader(), HTTP: patroni.NewHTTP},
 		Databases:  NewDatabases(manager.GetAPIReader()),
 		Events:     manager.GetEventRecorder("fediflow-operator"),
+		Metrics:    NewMetrics(manager.GetCache()),
 		Components: catalog.Components(),
 	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/fediflow/fediflow-operator/controllers"
@@ -27,7 +28,7 @@ func main() {
 }
 
 func run() error {
-	metrics := flag.String("metrics-bind-address", ":8080", "address of the metrics endpoint; 0 turns it off")
+	metricsAddress := flag.String("metrics-bind-address", ":8080", "address of the metrics endpoint; 0 turns it off")
 	probes := flag.String("health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	elect := flag.Bool("leader-elect", false, "only one of several operators works at a time")
 	flag.Parse()
@@ -38,7 +39,7 @@ func run() error {
 		return err
 	}
 	options := controllers.ManagerOptions()
-	options.Metrics = metricsserver.Options{BindAddress: *metrics}
+	options.Metrics = metricsserver.Options{BindAddress: *metricsAddress}
 	options.HealthProbeBindAddress = *probes
 	options.LeaderElection = *elect
 	options.LeaderElectionID = "fediflow-operator.fediflow.io"
@@ -66,6 +67,9 @@ func setup(manager ctrl.Manager, images plan.Images) error {
 	}
 	if err := reconciler.SetupWithManager(manager); err != nil {
 		return err
+	}
+	if err := metrics.Registry.Register(reconciler.Metrics); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
 	}
 	if err := manager.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("add health check: %w", err)

@@ -88,6 +88,14 @@ func Ingress(p plan.Plan, component plan.ComponentName, name string, inside, ope
 	return acnet.NetworkPolicy(name, p.Namespace).WithLabels(p.Name.Labels(component)).WithSpec(spec)
 }
 
+// AdmitScrapers also admits the pods of namespaces that are labelled for it to a port.
+func AdmitScrapers(policy *acnet.NetworkPolicyApplyConfiguration, port int32) *acnet.NetworkPolicyApplyConfiguration {
+	scrapers := acnet.NetworkPolicyPeer().WithNamespaceSelector(
+		acmeta.LabelSelector().WithMatchLabels(map[string]string{plan.LabelMetrics: plan.MetricsEnabled}))
+	policy.Spec.WithIngress(acnet.NetworkPolicyIngressRule().WithFrom(scrapers).WithPorts(policyPorts([]int32{port})...))
+	return policy
+}
+
 func policyPorts(ports []int32) []*acnet.NetworkPolicyPortApplyConfiguration {
 	list := make([]*acnet.NetworkPolicyPortApplyConfiguration, 0, len(ports))
 	for _, port := range ports {

@@ -14,6 +14,7 @@ type User int64
 // The users of our images.
 const (
 	ServiceUser     User = 999
+	ExporterUser    User = 998
 	ApplicationUser User = 1000
 )
 

@@ -10,9 +10,13 @@ import (
 
 // Connections beside those of the poolers.
 const (
-	replicationConnections = 10
+	// replicationConnections are of Patroni and of members that rewind; what streams WAL has the seats
+	// of max_wal_senders.
+	replicationConnections = 8
 	operationsConnections  = 10
-	superuserConnections   = 3
+	// exporterConnections: one stays open, another is opened for each scrape.
+	exporterConnections  = 2
+	superuserConnections = 3
 )
 
 const (
@@ -94,9 +98,9 @@ func (p *Plan) closeConnections(l *ledger) []Problem {
 	l.record("pooler.reserve_pool_size", p.Pooler.ReserveSize, "a quarter of the pool, for bursts")
 	l.record("postgres.max_connections", managed.MaxConnections,
 		"poolers %d × %d pods (%d, and a quarter more while they roll) × (%d + %d) = %d, "+
-			"+ replication %d + operations %d + superuser %d, rounded up to 10",
+			"+ replication %d + operations %d + exporter %d + superuser %d, rounded up to 10",
 		len(p.Pooler.Accesses), surged(p.Pooler.Replicas), p.Pooler.Replicas, size, size/4, p.servers(size),
-		replicationConnections, operationsConnections, superuserConnections)
+		replicationConnections, operationsConnections, exporterConnections, superuserConnections)
 	if size < wanted {
 		l.amend("pooler.default_pool_size", size, "%d cut down to fit the database's memory", wanted)
 		l.clamp("pooler.default_pool_size %d → %d: more connections do not fit the database's memory of %d MiB "+
@@ -113,7 +117,7 @@ func (p *Plan) closeConnections(l *ledger) []Problem {
 		memory, managed.MaxConnections, p.Pooler.Replicas, enough)}}
 }
 
-const reservedConnections = replicationConnections + operationsConnections + superuserConnections
+const reservedConnections = replicationConnections + operationsConnections + exporterConnections + superuserConnections
 
 // servers are the connections of all pooler pods. After a failover, those of both poolers can meet
 // on one member.

@@ -50,9 +50,9 @@ func budgetGaps(p Plan) []string {
 		return gaps
 	}
 	// Everything can meet on one member after a failover, and a switchover keeps a seat for the superuser.
-	const replicas, operations, superuser = 9, 10, 3
+	const rewinds, operations, exporter, superuser = 8, 10, 2, 3
 	servers := int32(len(p.Pooler.Accesses)) * p.Pooler.Replicas * (p.Pooler.PoolSize + p.Pooler.ReserveSize) //nolint:gosec // two
-	check(m.MaxConnections >= servers+replicas+operations+superuser, "the poolers have more servers than the database has connections")
+	check(m.MaxConnections >= servers+rewinds+operations+exporter+superuser, "the poolers have more servers than the database has connections")
 	check(m.Parameters["max_connections"] == strconv.Itoa(int(m.MaxConnections)), "PostgreSQL is told another number of connections")
 	for _, name := range []string{"max_wal_senders", "max_replication_slots"} {
 		seats, err := strconv.Atoi(m.Parameters[name])

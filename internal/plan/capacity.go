@@ -49,8 +49,8 @@ func (p *Plan) totals(count func(Row) int32) Totals {
 	for _, row := range p.Rows() {
 		replicas := count(row)
 		sum.Pods += int64(replicas)
-		add(&sum.CPU, row.Resources.CPU, replicas)
-		add(&sum.Memory, row.Resources.Memory, replicas)
+		add(&sum.CPU, row.Pod().CPU, replicas)
+		add(&sum.Memory, row.Pod().Memory, replicas)
 		if row.Storage != nil {
 			add(&sum.Storage, row.Storage.Size, replicas)
 		}
@@ -140,7 +140,7 @@ func (p *Plan) nodeShortfalls(nodes []Node) []string {
 			len(nodes), have.CPU.String(), have.Memory.String(), least.CPU.String(), least.Memory.String()))
 	}
 	for _, row := range p.Rows() {
-		r := row.Resources
+		r := row.Pod()
 		if !slices.ContainsFunc(nodes, func(n Node) bool { return r.CPU.Cmp(n.CPU) <= 0 && r.Memory.Cmp(n.Memory) <= 0 }) {
 			shortfalls = append(shortfalls, fmt.Sprintf("no node has room for one pod of %s with cpu %s and memory %s",
 				row.Name, r.CPU.String(), r.Memory.String()))
@@ -153,21 +153,31 @@ func (p *Plan) limitShortfalls(limits []Limit) []string {
 	var shortfalls []string
 	for _, limit := range limits {
 		for _, row := range p.Rows() {
-			for name, value := range map[corev1.ResourceName]resource.Quantity{
-				corev1.ResourceCPU: row.Resources.CPU, corev1.ResourceMemory: row.Resources.Memory,
-			} {
-				if most, ok := limit.Max[name]; ok && value.Cmp(most) > 0 {
-					shortfalls = append(shortfalls, fmt.Sprintf("LimitRange %s allows %s up to %s, and %s needs %s",
-						limit.Name, name, most.String(), row.Name, value.String()))
-				}
-				if least, ok := limit.Min[name]; ok && value.Cmp(least) < 0 {
-					shortfalls = append(shortfalls, fmt.Sprintf("LimitRange %s demands %s of %s or more, and %s has %s",
-						limit.Name, name, least.String(), row.Name, value.String()))
-				}
+			shortfalls = append(shortfalls, limit.refusals(row.Name, row.Resources)...)
+			if !row.Sidecar.Memory.IsZero() {
+				shortfalls = append(shortfalls, limit.refusals(row.Name+" (sidecar)", row.Sidecar)...)
 			}
 		}
 	}
 	return shortfalls
+}
+
+// refusals say why a container is not admitted.
+func (l Limit) refusals(name string, r Resources) []string {
+	var refusals []string
+	for kind, value := range map[corev1.ResourceName]resource.Quantity{
+		corev1.ResourceCPU: r.CPU, corev1.ResourceMemory: r.Memory,
+	} {
+		if most, ok := l.Max[kind]; ok && value.Cmp(most) > 0 {
+			refusals = append(refusals, fmt.Sprintf("LimitRange %s allows %s up to %s, and %s needs %s",
+				l.Name, kind, most.String(), name, value.String()))
+		}
+		if least, ok := l.Min[kind]; ok && value.Cmp(least) < 0 {
+			refusals = append(refusals, fmt.Sprintf("LimitRange %s demands %s of %s or more, and %s has %s",
+				l.Name, kind, least.String(), name, value.String()))
+		}
+	}
+	return refusals
 }
 
 // Figure returns a figure by its name.

@@ -19,10 +19,10 @@ func TestTotalsAreSumsOverAllPods(t *testing.T) {
 	if least.Pods != 17 || most.Pods != 25 {
 		t.Errorf("%d to %d pods", least.Pods, most.Pods)
 	}
-	if least.CPU.String() != "1730m" || most.CPU.String() != "3730m" {
+	if least.CPU.String() != "1760m" || most.CPU.String() != "3760m" {
 		t.Errorf("cpu %s to %s", least.CPU.String(), most.CPU.String())
 	}
-	if least.Memory.String() != "3296Mi" || most.Memory.String() != "6368Mi" {
+	if least.Memory.String() != "3488Mi" || most.Memory.String() != "6560Mi" {
 		t.Errorf("memory %s to %s", least.Memory.String(), most.Memory.String())
 	}
 	if least.Storage.String() != "42368Mi" || most.Storage.Cmp(least.Storage) != 0 {
@@ -32,8 +32,8 @@ func TestTotalsAreSumsOverAllPods(t *testing.T) {
 
 func TestACeilingCutsTheAutoscalersMaximumAndNothingElse(t *testing.T) {
 	free := mustResolve(t, testCluster(t, v1alpha1.SizeSmall, ""), testFacts)
-	p := mustResolve(t, testCluster(t, "", "profile: {size: Small, ceiling: {cpu: 3, memory: 6Gi}}"), testFacts)
-	// 1230m and 250m for each API pod.
+	p := mustResolve(t, testCluster(t, "", "profile: {size: Small, ceiling: {cpu: 3100m, memory: 6Gi}}"), testFacts)
+	// 1260m and 250m for each API pod.
 	if p.API.Autoscaling.MaxReplicas != 7 || p.API.Autoscaling.MinReplicas != free.API.Autoscaling.MinReplicas {
 		t.Errorf("%+v", p.API.Autoscaling)
 	}
@@ -97,30 +97,33 @@ func TestShortfallsSayWhatIsMissing(t *testing.T) {
 		want  []string
 	}{
 		"nothing is known":         {Facts{}, nil},
-		"all fits exactly":         {Facts{Nodes: []Node{node("1730m", "3296Mi")}}, nil},
-		"the processor is too few": {Facts{Nodes: []Node{node("1", "8Gi")}}, []string{"all 1 nodes together have cpu 1 and memory 8Gi, and the plan needs cpu 1730m and memory 3296Mi"}},
-		"memory is too little":     {Facts{Nodes: []Node{node("4", "1Gi"), node("4", "1Gi")}}, []string{"all 2 nodes together have cpu 8 and memory 2Gi, and the plan needs cpu 1730m and memory 3296Mi"}},
+		"all fits exactly":         {Facts{Nodes: []Node{node("1760m", "3488Mi")}}, nil},
+		"the processor is too few": {Facts{Nodes: []Node{node("1", "8Gi")}}, []string{"all 1 nodes together have cpu 1 and memory 8Gi, and the plan needs cpu 1760m and memory 3488Mi"}},
+		"memory is too little":     {Facts{Nodes: []Node{node("4", "1Gi"), node("4", "1Gi")}}, []string{"all 2 nodes together have cpu 8 and memory 2Gi, and the plan needs cpu 1760m and memory 3488Mi"}},
 		"one pod is too large for any": {
 			Facts{Nodes: slices.Repeat([]Node{node("1", "448Mi")}, 9)},
-			[]string{"no node has room for one pod of postgres with cpu 250m and memory 512Mi"},
+			[]string{"no node has room for one pod of postgres with cpu 260m and memory 576Mi"},
 		},
 		"a node with memory and another with processors": {
 			Facts{Nodes: []Node{node("240m", "64Gi"), node("64", "64Mi")}},
 			[]string{
 				"no node has room for one pod of api with cpu 250m and memory 384Mi",
-				"no node has room for one pod of postgres with cpu 250m and memory 512Mi",
+				"no node has room for one pod of postgres with cpu 260m and memory 576Mi",
 			},
 		},
 		"a quota of pods":          {quota(corev1.ResourcePods, "16"), []string{"ResourceQuota team allows pods 16, and the plan needs 17"}},
-		"a quota of processors":    {quota(corev1.ResourceRequestsCPU, "1"), []string{"ResourceQuota team allows requests.cpu 1, and the plan needs 1730m"}},
-		"the same by its old name": {quota(corev1.ResourceCPU, "1"), []string{"ResourceQuota team allows cpu 1, and the plan needs 1730m"}},
-		"a quota of memory":        {quota(corev1.ResourceLimitsMemory, "1Gi"), []string{"ResourceQuota team allows limits.memory 1Gi, and the plan needs 3296Mi"}},
+		"a quota of processors":    {quota(corev1.ResourceRequestsCPU, "1"), []string{"ResourceQuota team allows requests.cpu 1, and the plan needs 1760m"}},
+		"the same by its old name": {quota(corev1.ResourceCPU, "1"), []string{"ResourceQuota team allows cpu 1, and the plan needs 1760m"}},
+		"a quota of memory":        {quota(corev1.ResourceLimitsMemory, "1Gi"), []string{"ResourceQuota team allows limits.memory 1Gi, and the plan needs 3488Mi"}},
 		"a quota of storage":       {quota(corev1.ResourceRequestsStorage, "10Gi"), []string{"ResourceQuota team allows requests.storage 10Gi, and the plan needs 42368Mi"}},
 		"a quota of something":     {quota(corev1.ResourceServices, "0"), nil},
 		"a quota that suffices":    {quota(corev1.ResourcePods, "17"), nil},
 		"a limit that is too low":  {most(corev1.ResourceMemory, "448Mi"), []string{"LimitRange team allows memory up to 448Mi, and postgres needs 512Mi"}},
-		"a limit that is too high": {least(corev1.ResourceCPU, "20m"), []string{"LimitRange team demands cpu of 20m or more, and redis-sentinel has 10m"}},
-		"limits that suffice":      {most(corev1.ResourceMemory, "512Mi"), nil},
+		"a limit that is too high": {least(corev1.ResourceCPU, "20m"), []string{
+			"LimitRange team demands cpu of 20m or more, and postgres (sidecar) has 10m",
+			"LimitRange team demands cpu of 20m or more, and redis-sentinel has 10m",
+		}},
+		"limits that suffice": {most(corev1.ResourceMemory, "512Mi"), nil},
 	}
 	p := mustResolve(t, testCluster(t, v1alpha1.SizeSmall, ""), testFacts)
 	for name, test := range tests {

@@ -18,10 +18,11 @@ const (
 	PoolerAdmin = "fediflow_pooler"
 )
 
-// PostgresPort and PoolerPort are the ports of PostgreSQL and PgBouncer.
+// Ports of PostgreSQL, of PgBouncer and of the exporter of PostgreSQL's statistics.
 const (
 	PostgresPort int32 = 5432
 	PoolerPort   int32 = 6432
+	ExporterPort int32 = 9187
 )
 
 // keepMembers never goes below the members that have a volume: which of them hold the newest data
@@ -51,6 +52,7 @@ func resolveDatabase(l *ledger, name ClusterName, spec *v1alpha1.FediFlowCluster
 		Instances: pick(l, "postgres.replicas", field+".instances", managed.Instances, profile.Replicas),
 		Storage:   l.storage("postgres", field+".storage", managed.Storage, profile.Storage),
 		Resources: l.resources("postgres", field+".resources", managed.Resources, profile.CPU, profile.Memory),
+		Exporter:  resolveExporter(l),
 
 		Extensions: resolveExtensions(managed.Extensions),
 		Roles:      resolveRoles(managed.Roles),
@@ -60,6 +62,16 @@ func resolveDatabase(l *ledger, name ClusterName, spec *v1alpha1.FediFlowCluster
 	plan.MaximumLagBytes = resolveMaximumLag(l, managed.MaximumLag)
 	plan.Heartbeat = resolveHeartbeat(l, managed.Heartbeat)
 	return DatabasePlan{Managed: plan}
+}
+
+// resolveExporter: what a scrape costs depends on the number of tables, indexes and connections, and
+// hardly on the size.
+func resolveExporter(l *ledger) Resources {
+	exporter := Resources{CPU: resource.MustParse("10m"), Memory: resource.MustParse("64Mi")}
+	const reason = "beside each member, the same for every size: it holds 20 MiB while it is scraped"
+	l.record("postgres.exporter.cpu", exporter.CPU, reason)
+	l.record("postgres.exporter.memory", exporter.Memory, reason)
+	return exporter
 }
 
 func resolveDurability(l *ledger, intended, explicit *v1alpha1.Durability, instances int32) v1alpha1.Durability {

@@ -108,12 +108,12 @@ func reasoned(t *testing.T, p Plan, name string) (reason []int, value int) {
 func TestTheReasonOfMaxConnectionsAddsUp(t *testing.T) {
 	for _, size := range Sizes() {
 		n, value := reasoned(t, mustResolve(t, testCluster(t, size, ""), testFacts), "postgres.max_connections")
-		if len(n) != 10 {
+		if len(n) != 11 {
 			t.Fatalf("%s: numbers are %v", size, n)
 		}
 		poolers, pods, replicas, pool, reserve, servers := n[0], n[1], n[2], n[3], n[4], n[5]
 		if pods != replicas+(replicas+3)/4 || servers != poolers*pods*(pool+reserve) ||
-			value != (servers+n[6]+n[7]+n[8]+9)/10*10 {
+			value != (servers+n[6]+n[7]+n[8]+n[9]+9)/10*10 {
 			t.Errorf("%s: %v do not add up to %d", size, n, value)
 		}
 	}
@@ -134,7 +134,7 @@ func TestTheNumbersOfThePlatformsDesignClose(t *testing.T) {
 		t.Errorf("%v, %d", n, value)
 	}
 	n, value = reasoned(t, p, "postgres.max_connections")
-	if fmt.Sprint(n) != "[2 4 3 50 12 496 10 10 3 10]" || value != 520 {
+	if fmt.Sprint(n) != "[2 4 3 50 12 496 8 10 2 3 10]" || value != 520 {
 		t.Errorf("%v, %d", n, value)
 	}
 	for _, gap := range budgetGaps(p) {

@@ -135,6 +135,9 @@ const (
 	LabelAccess = "fediflow.io/access"
 	// LabelEdgeRegion tells the edge pods of one region from the others.
 	LabelEdgeRegion = "fediflow.io/edge-region"
+	// LabelMetrics on a namespace lets its pods scrape metrics.
+	LabelMetrics   = "fediflow.io/metrics"
+	MetricsEnabled = "enabled"
 	// AnnotationApplied holds a digest of what was last applied, so that a field that is no longer
 	// rendered is noticed.
 	AnnotationApplied = "fediflow.io/applied"

@@ -92,6 +92,7 @@ var allowedParameters = map[string]parameter{
 	"max_parallel_workers_per_gather":       number(0, 8),
 	"pg_stat_statements.max":                number(100, 50_000).needsRestart(),
 	"pg_stat_statements.track":              word("none", "top", "all"),
+	"pg_stat_statements.track_planning":     switchable(),
 	"plan_cache_mode":                       word("auto", "force_generic_plan", "force_custom_plan"),
 	"random_page_cost":                      fraction(0.1, 100),
 	"seq_page_cost":                         fraction(0.1, 100),

@@ -145,6 +145,8 @@ type PostgresPlan struct {
 	Heartbeat       HeartbeatPlan
 	Storage         Storage
 	Resources       Resources
+	// Exporter are the resources of the exporter beside each member.
+	Exporter Resources
 	// MaxConnections is the connection budget of each member.
 	MaxConnections int32
 	// Parameters are PostgreSQL settings by name, in PostgreSQL's own notation.

@@ -85,7 +85,7 @@ func TestAPlanThatCannotRunIsRefusedWithWhatToWrite(t *testing.T) {
 		},
 		"a ceiling that is too low": {
 			"profile: {size: Small, ceiling: {cpu: 1}}", v1alpha1.ReasonInvalidSpec,
-			[]string{"spec.profile.ceiling", "raise it to cpu 1730m and memory", "or choose a smaller profile"},
+			[]string{"spec.profile.ceiling", "raise it to cpu 1760m and memory", "or choose a smaller profile"},
 		},
 		"a profile that does not exist": {
 			"profile: {size: \"\", ref: tiny}", v1alpha1.ReasonProfileNotFound,

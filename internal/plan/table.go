@@ -6,15 +6,27 @@ type Row struct {
 	// MaxReplicas is zero where no autoscaler decides.
 	Replicas, MaxReplicas int32
 	Resources             Resources
+	// Sidecar are the resources of a container beside the main one; zero where there is none.
+	Sidecar Resources
 	// Storage is nil where there is none.
 	Storage *Storage
+}
+
+// Pod is what each pod asks for.
+func (r Row) Pod() Resources {
+	cpu, memory := r.Resources.CPU.DeepCopy(), r.Resources.Memory.DeepCopy()
+	cpu.Add(r.Sidecar.CPU)
+	memory.Add(r.Sidecar.Memory)
+	return Resources{CPU: cpu, Memory: memory}
 }
 
 // Rows are the figures of every part of the platform, in the order in which they are applied.
 func (p *Plan) Rows() []Row {
 	var rows []Row
 	if m := p.Database.Managed; m != nil {
-		rows = append(rows, Row{Name: string(Postgres), Replicas: m.Instances, Resources: m.Resources, Storage: &m.Storage})
+		rows = append(rows, Row{
+			Name: string(Postgres), Replicas: m.Instances, Resources: m.Resources, Sidecar: m.Exporter, Storage: &m.Storage,
+		})
 	}
 	for _, store := range p.Redis.Stores {
 		rows = append(rows, Row{

@@ -183,7 +183,8 @@ func PrintPlan(out io.Writer, p plan.Plan, shortfalls []string) error {
 		if row.Storage != nil {
 			storage = row.Storage.Size.String()
 		}
-		say("%s\t%s\t%s\t%s\t%s", row.Name, pods, row.Resources.CPU.String(), row.Resources.Memory.String(), storage)
+		each := row.Pod()
+		say("%s\t%s\t%s\t%s\t%s", row.Name, pods, each.CPU.String(), each.Memory.String(), storage)
 	}
 	least, most := totals(p.Minimum()), totals(p.Maximum())
 	say("all, scaled down\t%d\t%s\t%s\t%s", least.Pods, least.CPU, least.Memory, least.Storage)

@@ -58,7 +58,7 @@ func TestSchedulableSaysWhetherThereIsRoom(t *testing.T) {
 }
 
 func TestThePlanIsPublishedWithItsBudgetAndTotals(t *testing.T) {
-	p := resolved(t, "profile: {size: Small, ceiling: {cpu: 3}}")
+	p := resolved(t, "profile: {size: Small, ceiling: {cpu: 3100m}}")
 	status := New(fresh(), Pass{Plan: p}).Plan
 	if status.Profile != "size Small" || len(status.Overrides) != 0 {
 		t.Errorf("%q, %v", status.Profile, status.Overrides)
@@ -66,8 +66,8 @@ func TestThePlanIsPublishedWithItsBudgetAndTotals(t *testing.T) {
 	if !slices.Equal(status.Clamped, p.Clamped) || !strings.HasPrefix(status.Clamped[0], "api.maxReplicas 10 → 7") {
 		t.Errorf("%v", status.Clamped)
 	}
-	least := v1alpha1.ResourceTotals{CPU: "1730m", Memory: "3296Mi", Storage: "42368Mi"}
-	most := v1alpha1.ResourceTotals{CPU: "2980m", Memory: "5216Mi", Storage: "42368Mi"}
+	least := v1alpha1.ResourceTotals{CPU: "1760m", Memory: "3488Mi", Storage: "42368Mi"}
+	most := v1alpha1.ResourceTotals{CPU: "3010m", Memory: "5408Mi", Storage: "42368Mi"}
 	if *status.Minimum != least || *status.Maximum != most {
 		t.Errorf("%+v to %+v", *status.Minimum, *status.Maximum)
 	}

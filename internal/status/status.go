@@ -218,9 +218,10 @@ func planStatus(p plan.Plan) *v1alpha1.PlanStatus {
 		Profile: p.Profile, Overrides: p.Overrides, Clamped: p.Clamped, Minimum: &least, Maximum: &most,
 	}
 	for _, row := range p.Rows() {
+		each := row.Pod()
 		figures := v1alpha1.PlanComponent{
 			Name: row.Name, Replicas: row.Replicas, MaxReplicas: row.MaxReplicas,
-			CPU: row.Resources.CPU.String(), Memory: row.Resources.Memory.String(),
+			CPU: each.CPU.String(), Memory: each.Memory.String(),
 		}
 		if row.Storage != nil {
 			figures.Storage = row.Storage.Size.String()

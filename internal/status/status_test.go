@@ -297,7 +297,7 @@ func TestThePlanIsPublishedWithItsOverrides(t *testing.T) {
 		t.Errorf("overrides: %v", status.Overrides)
 	}
 	want := []v1alpha1.PlanComponent{
-		{Name: "postgres", Replicas: 3, CPU: "250m", Memory: "512Mi", Storage: "10Gi"},
+		{Name: "postgres", Replicas: 3, CPU: "260m", Memory: "576Mi", Storage: "10Gi"},
 		{Name: "redis-queue", Replicas: 3, CPU: "50m", Memory: "128Mi", Storage: "2Gi"},
 		{Name: "redis-cache", Replicas: 1, CPU: "50m", Memory: "128Mi"},
 		{Name: "redis-sentinel", Replicas: 3, CPU: "10m", Memory: "32Mi", Storage: "128Mi"},

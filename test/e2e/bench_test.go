@@ -80,7 +80,7 @@ func TestBenchResize(t *testing.T) {
 func (e *environment) allHave(t *testing.T, cpu resource.Quantity) bool {
 	t.Helper()
 	return !slices.ContainsFunc(e.pods(t, plan.Postgres), func(pod corev1.Pod) bool {
-		status := pod.Status.ContainerStatuses[0]
+		status := containerStatus(&pod, "postgres")
 		return status.Resources == nil || !status.Resources.Requests.Cpu().Equal(cpu)
 	})
 }

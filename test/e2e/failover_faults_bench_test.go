@@ -67,7 +67,7 @@ func killPostmaster(t *testing.T, db *database, primary *corev1.Pod) {
 // machine's processes.
 func killContainer(t *testing.T, _ *database, primary *corev1.Pod) {
 	t.Helper()
-	_, id, ok := strings.Cut(primary.Status.ContainerStatuses[0].ContainerID, "://")
+	_, id, ok := strings.Cut(containerStatus(primary, "postgres").ContainerID, "://")
 	if !ok || id == "" {
 		t.Fatalf("%s has no container", primary.Name)
 	}

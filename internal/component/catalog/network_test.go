@@ -71,8 +71,35 @@ func TestPoliciesAdmitTheClusterItselfAndTheOperatorOfAnyNamespace(t *testing.T)
 	})
 }
 
+// Scrapers live in other namespaces: an administrator's label lets them in, to the metrics and no further.
+func TestOnlyMetricsAreOpenToNamespacesWithTheLabelForIt(t *testing.T) {
+	forEachPlatform(t, func(t *testing.T, p plan.Plan) {
+		t.Helper()
+		for _, policy := range only[*networkingv1.NetworkPolicy](children(t, p)) {
+			for _, rule := range policy.Spec.Ingress {
+				var named []int32
+				for _, port := range rule.Ports {
+					named = append(named, port.Port.IntVal)
+				}
+				scraped := slices.ContainsFunc(rule.From, isScraper)
+				if metrics := slices.Contains(named, plan.ExporterPort); scraped != metrics || metrics && (len(named) != 1 || len(rule.From) != 1) {
+					t.Errorf("%s admits %v to %v", policy.Name, rule.From, named)
+				}
+			}
+		}
+	})
+}
+
+func isScraper(peer networkingv1.NetworkPolicyPeer) bool {
+	return peer.PodSelector == nil && peer.IPBlock == nil && peer.NamespaceSelector != nil &&
+		peer.NamespaceSelector.MatchLabels["fediflow.io/metrics"] == "enabled"
+}
+
 func checkPeer(t *testing.T, policy string, peer networkingv1.NetworkPolicyPeer) {
 	t.Helper()
+	if isScraper(peer) {
+		return
+	}
 	if peer.PodSelector == nil || peer.IPBlock != nil {
 		t.Errorf("%s admits %v", policy, peer)
 		return

@@ -63,10 +63,13 @@ func TestEveryContainerHasRequestsAndAMemoryLimitEqualToItsRequest(t *testing.T)
 	})
 }
 
+// isExporter says whether a container only tells of the one it is beside.
+func isExporter(c corev1.Container) bool { return c.Name == "exporter" }
+
 func TestEveryServingContainerHasReadinessAndLivenessProbes(t *testing.T) {
 	forEachContainer(t, func(t *testing.T, w workload, c corev1.Container) {
 		t.Helper()
-		if !w.replicated() {
+		if !w.replicated() || isExporter(c) {
 			return
 		}
 		if c.ReadinessProbe == nil || c.LivenessProbe == nil {
@@ -75,11 +78,31 @@ func TestEveryServingContainerHasReadinessAndLivenessProbes(t *testing.T) {
 	})
 }
 
+func TestAMemberIsReadyWhateverItsExporterDoes(t *testing.T) {
+	exporters := 0
+	forEachContainer(t, func(t *testing.T, w workload, c corev1.Container) {
+		t.Helper()
+		if !isExporter(c) {
+			return
+		}
+		exporters++
+		if c.ReadinessProbe != nil || c.LivenessProbe != nil || c.StartupProbe != nil || c.Lifecycle != nil {
+			t.Errorf("%s: the exporter is probed", w)
+		}
+		if w.containers()[0].Name == c.Name {
+			t.Errorf("%s: the exporter comes first", w)
+		}
+	})
+	if exporters == 0 {
+		t.Error("there is no exporter")
+	}
+}
+
 func TestLivenessIsMorePatientThanReadiness(t *testing.T) {
 	patience := func(probe *corev1.Probe) int32 { return probe.PeriodSeconds * probe.FailureThreshold }
 	forEachContainer(t, func(t *testing.T, w workload, c corev1.Container) {
 		t.Helper()
-		if w.replicated() && patience(c.LivenessProbe) <= patience(c.ReadinessProbe) {
+		if w.replicated() && !isExporter(c) && patience(c.LivenessProbe) <= patience(c.ReadinessProbe) {
 			t.Errorf("%s: container %s is killed after %d s and leaves its Services after %d s",
 				w, c.Name, patience(c.LivenessProbe), patience(c.ReadinessProbe))
 		}
@@ -122,6 +145,9 @@ func TestEveryMountAndProbeNamesAVolumeAndPortOfItsPod(t *testing.T) {
 func TestEveryPodHasATmpThatItCanWrite(t *testing.T) {
 	forEachContainer(t, func(t *testing.T, w workload, c corev1.Container) {
 		t.Helper()
+		if isExporter(c) { // writes nothing, and shares no /tmp with a container that keeps passwords there
+			return
+		}
 		if !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/tmp" && !m.ReadOnly }) {
 			t.Errorf("%s: container %s has no /tmp", w, c.Name)
 		}

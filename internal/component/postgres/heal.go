@@ -114,7 +114,7 @@ func claimsToLead(pod *corev1.Pod) bool {
 // startedAt is when the database's container was started; zero where it does not run.
 func startedAt(pod *corev1.Pod) time.Time {
 	for _, status := range pod.Status.ContainerStatuses {
-		if status.Name == containerName && status.State.Running != nil {
+		if status.Name == databaseContainer && status.State.Running != nil {
 			return status.State.Running.StartedAt.Time
 		}
 	}

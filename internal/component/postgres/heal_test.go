@@ -17,7 +17,7 @@ func startedPods(at time.Time, status string) []*corev1.Pod {
 	pods[2].Annotations["status"] = status
 	for _, pod := range pods {
 		pod.UID = types.UID(pod.Name)
-		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: containerName, State: corev1.ContainerState{
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: databaseContainer, State: corev1.ContainerState{
 			Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(at)}}}}
 	}
 	return pods
@@ -104,7 +104,7 @@ func TestAKilledContainerIsStartedAtOnceAndOneThatFailsIsNot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			pods := startedPods(noon, streamingStatus)
-			pods[0].Status.ContainerStatuses[0] = corev1.ContainerStatus{Name: containerName,
+			pods[0].Status.ContainerStatuses[0] = corev1.ContainerStatus{Name: databaseContainer,
 				State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
 				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: c.exit, Reason: c.reason}}}
 			if remedy := Heal(nil, noon, small(t), led(noon, "", pods...)); remedy.Action != c.want {

@@ -77,8 +77,11 @@ func patroniFile(p plan.Plan) string {
 			"basebackup": []object{{"checkpoint": "fast"}},
 			// Both run on a new primary, also one that an older version made.
 			"callbacks": object{"on_start": rolesProgram, "on_role_change": rolesProgram},
-			// The account that all our containers run as may read statistics without a password.
-			"pg_ident": []string{monitoringMap + " postgres " + plan.MonitoringRole},
+			// The exporter's account may read statistics without a password, and is no superuser's.
+			"pg_ident": []string{
+				monitoringMap + " prometheus " + plan.MonitoringRole,
+				monitoringMap + " postgres " + plan.MonitoringRole,
+			},
 			"pg_hba": []string{
 				"local all postgres peer",
 				"local all " + plan.MonitoringRole + " peer map=" + monitoringMap,

@@ -67,6 +67,7 @@ type file struct {
 	PostgreSQL struct {
 		Authentication map[string]map[string]string `json:"authentication"`
 		HBA            []string                     `json:"pg_hba"`
+		Ident          []string                     `json:"pg_ident"`
 		DataDir        string                       `json:"data_dir"`
 		OnFailure      bool                         `json:"remove_data_directory_on_rewind_failure"`
 		OnDivergence   bool                         `json:"remove_data_directory_on_diverged_timelines"`

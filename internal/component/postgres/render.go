@@ -37,11 +37,14 @@ const (
 // RestAPIUser is the user of Patroni's REST API for anything but reads.
 const RestAPIUser = "fediflow-operator"
 
-// containerName is that of the container with PostgreSQL and Patroni.
-const containerName = "postgres"
-
 // labelInstance carries Patroni's scope.
 const labelInstance = "app.kubernetes.io/instance"
+
+// databaseContainer is the one that kubectl means where nobody names another.
+const (
+	databaseContainer          = "postgres"
+	annotationDefaultContainer = "kubectl.kubernetes.io/default-container"
+)
 
 // Component is the managed PostgreSQL.
 func Component() component.Component {
@@ -58,7 +61,8 @@ func render(p plan.Plan) component.Rendered {
 		serviceAccount(p), role(p), roleBinding(p),
 		writeService(p), membersService(p), readService(p),
 		statefulSet(p, files),
-		kube.Ingress(p, plan.Postgres, p.Name.Component(plan.Postgres), []int32{plan.PostgresPort, PatroniPort}, nil),
+		kube.AdmitScrapers(kube.Ingress(p, plan.Postgres, p.Name.Component(plan.Postgres),
+			[]int32{plan.PostgresPort, PatroniPort}, nil), plan.ExporterPort),
 	)
 	objects = append(objects, component.Owned(disruptionBudgets(p)...)...)
 	return component.Rendered{
@@ -140,11 +144,13 @@ func statefulSet(p plan.Plan, files map[string]string) *acapps.StatefulSetApplyC
 		// A clean stop ships the last WAL to the standbys before the leader lock goes.
 		WithTerminationGracePeriodSeconds(60).
 		WithTopologySpreadConstraints(kube.SpreadHard(p, plan.Postgres, nil)).
-		WithContainers(container(p)).
+		WithContainers(container(p), exporter(p)).
 		WithVolumes(
 			kube.ConfigMapVolume("config", p.Name.PostgresPatroni()),
 			kube.CertificateVolume(p.CertificateSecret(plan.Postgres)),
-			kube.EmptyDir("run"), kube.EmptyDir("tmp"))
+			kube.EmptyDir("run"), kube.EmptyDir("tmp"), kube.EmptyDir(noToken))
+	template := kube.StatefulTemplate(podLabels(p), restartHash(p, files), spec).
+		WithAnnotations(map[string]string{annotationDefaultContainer: databaseContainer})
 	return acapps.StatefulSet(name, p.Namespace).
 		WithLabels(p.Name.Labels(plan.Postgres)).
 		WithAnnotations(kube.ResizeAnnotations(p)).
@@ -154,7 +160,7 @@ func statefulSet(p plan.Plan, files map[string]string) *acapps.StatefulSetApplyC
 			WithPodManagementPolicy(appsv1.ParallelPodManagement).
 			WithUpdateStrategy(kube.OnDelete()).
 			WithSelector(kube.Selector(p, plan.Postgres, nil)).
-			WithTemplate(kube.StatefulTemplate(podLabels(p), restartHash(p, files), spec)).
+			WithTemplate(template).
 			WithVolumeClaimTemplates(kube.Claim(p, plan.Postgres, component.DataVolume, database.Storage)))
 }
 
@@ -162,7 +168,7 @@ func container(p plan.Plan) *accore.ContainerApplyConfiguration {
 	database := p.Database.Managed
 	secret := p.Name.PostgresCredentials()
 	probe := kube.Probe{Period: 3, Timeout: 3, Failures: 3}
-	return kube.Container(containerName, database.Image, database.Resources).
+	return kube.Container(databaseContainer, database.Image, database.Resources).
 		WithCommand("fediflow-patroni", "/etc/patroni/patroni.yml").
 		WithPorts(kube.Port("postgres", plan.PostgresPort), kube.Port("patroni", PatroniPort)).
 		WithEnv(
@@ -208,7 +214,8 @@ func writeService(p plan.Plan) *accore.ServiceApplyConfiguration {
 
 func membersService(p plan.Plan) *accore.ServiceApplyConfiguration {
 	return kube.Headless(p, plan.Postgres, p.Name.PostgresMembers(), kube.SelectorLabels(p, plan.Postgres, nil),
-		kube.ServicePort("postgres", plan.PostgresPort), kube.ServicePort("patroni", PatroniPort))
+		kube.ServicePort("postgres", plan.PostgresPort), kube.ServicePort("patroni", PatroniPort),
+		kube.ServicePort(metricsPort, plan.ExporterPort))
 }
 
 func readService(p plan.Plan) *accore.ServiceApplyConfiguration {
