@@ -60,7 +60,7 @@ type FediFlowClusterReconciler struct {
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=configmaps;serviceaccounts;services,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups="",resources=pods/resize,verbs=patch
 // The operator creates Patroni's Role and may only grant what it has itself.
@@ -124,7 +124,7 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	if err != nil {
 		return pass, err
 	}
-	facts.Members = world.Members()
+	facts.Members, facts.Retired = world.Members(), world.Retired()
 	resolved, problems := plan.Resolve(cluster, facts)
 	if len(problems) > 0 {
 		pass.Problems = problems

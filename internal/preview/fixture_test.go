@@ -31,7 +31,7 @@ func planned(t *testing.T, spec string, w component.World) plan.Plan {
 		t.Fatal(err)
 	}
 	facts := testFacts
-	facts.Members = w.Members()
+	facts.Members, facts.Retired = w.Members(), w.Retired()
 	p, problems := plan.Resolve(manifests.Cluster, facts)
 	if len(problems) > 0 {
 		t.Fatal(problems)

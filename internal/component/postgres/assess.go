@@ -17,6 +17,9 @@ import (
 
 const mebibyte = 1 << 20
 
+// stateStreaming is a member's state while it follows the primary.
+const stateStreaming = "streaming"
+
 // memberStatus is the annotation that Patroni keeps on its pod.
 type memberStatus struct {
 	State            string `json:"state"`
@@ -131,7 +134,7 @@ func assess(p plan.Plan, w component.World) []component.Health {
 		return []component.Health{health}
 	}
 	for _, m := range Status(p, w).Members {
-		if m.Name != leader && m.State != "streaming" {
+		if m.Name != leader && m.State != stateStreaming {
 			health = health.Degrade(v1alpha1.ReasonNotReplicating,
 				fmt.Sprintf("%s is not streaming from %s (%s)", m.Name, leader, m.State))
 		}
@@ -140,7 +143,8 @@ func assess(p plan.Plan, w component.World) []component.Health {
 	if synchronous && len(SyncStandbys(p, w)) == 0 {
 		health = health.Degrade(v1alpha1.ReasonNotReplicating, "no synchronous standby: writes are acknowledged by the primary alone")
 	}
-	return []component.Health{health.Keeping(p.Database.Managed.Kept)}
+	health = health.Keeping(p.Database.Managed.Kept, "only spec.database.managed.instances removes members")
+	return []component.Health{health.Changing(memberChange(p, w))}
 }
 
 func readyCount(h component.Health) string {
@@ -166,7 +170,7 @@ func Successors(p plan.Plan, w component.World) []string {
 	leader := Leader(p, w)
 	streaming := map[string]bool{}
 	for _, m := range Status(p, w).Members {
-		streaming[m.Name] = m.State == "streaming"
+		streaming[m.Name] = m.State == stateStreaming
 	}
 	var successors []string
 	for _, pod := range Pods(p, w) {
