@@ -263,7 +263,8 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.instances) && self.instances == 1 && has(self.durability) && self.durability == 'Synchronous')",message="durability Synchronous needs a standby: use instances 2 or more, or durability Asynchronous"
 type ManagedDatabaseSpec struct {
-	// instances is the number of PostgreSQL members, primary included. Default: from the profile.
+	// instances is the number of PostgreSQL members, primary included. A smaller number removes members
+	// one by one and keeps their volumes. Default: from the profile, which removes none.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9
