@@ -74,6 +74,17 @@ func (o *Operations) Run(ctx context.Context, p plan.Plan, world component.World
 	)
 }
 
+// grow asks for the sizes of the plan.
+func (o *Operations) grow(ctx context.Context, volumes []component.Volume) error {
+	var errs []error
+	for _, volume := range volumes {
+		if volume.ToGrow() {
+			errs = append(errs, o.Writer.GrowVolume(ctx, volume.Claim, volume.Want))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // resize gives all pods that hold state or a warm cache the CPU and memory of their templates at
 // once: it disturbs nobody.
 func (o *Operations) resize(ctx context.Context, p plan.Plan, world component.World) error {
@@ -164,7 +175,7 @@ func (o *Operations) rollDatabase(ctx context.Context, p plan.Plan, world compon
 	if p.Database.Managed == nil {
 		return nil
 	}
-	set := world.StatefulSet(p.Name.Component(plan.Postgres))
+	set := world.Rollable(p.Name.Component(plan.Postgres))
 	step := component.NextStep(set, postgres.Pods(p, world), postgres.Leader(p, world), postgres.Successors(p, world))
 	switch step.Action {
 	case component.ActionDelete:
@@ -221,7 +232,7 @@ func (o *Operations) handOver(ctx context.Context, p plan.Plan, world component.
 }
 
 func (o *Operations) rollRedis(ctx context.Context, p plan.Plan, world component.World) error {
-	sentinelSet := world.StatefulSet(p.Name.RedisSentinel())
+	sentinelSet := world.Rollable(p.Name.RedisSentinel())
 	step := component.NextStep(sentinelSet, redis.SentinelPods(p, world), "", nil)
 	if step.Action == component.ActionDelete {
 		return o.Writer.DeletePod(ctx, step.Pod)
@@ -247,7 +258,7 @@ func (o *Operations) rollStore(ctx context.Context, p plan.Plan, world component
 			followers = append(followers, pod.Name)
 		}
 	}
-	step := component.NextStep(world.StatefulSet(p.Name.RedisStore(store)), pods, master, followers)
+	step := component.NextStep(world.Rollable(p.Name.RedisStore(store)), pods, master, followers)
 	switch step.Action {
 	case component.ActionDelete:
 		return o.Writer.DeletePod(ctx, step.Pod)
@@ -265,7 +276,7 @@ func (o *Operations) rollStore(ctx context.Context, p plan.Plan, world component
 func (o *Operations) rollEdge(ctx context.Context, p plan.Plan, world component.World) error {
 	sets := edge.Sets(p, world)
 	for _, name := range slices.Sorted(maps.Keys(sets)) {
-		step := component.NextStep(world.StatefulSet(name), sets[name], "", nil)
+		step := component.NextStep(world.Rollable(name), sets[name], "", nil)
 		if step.Action != component.ActionDelete {
 			continue
 		}

@@ -7,9 +7,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/internal/plan"
 )
 
@@ -27,6 +29,20 @@ func (w *Writer) labelVolume(ctx context.Context, volume *corev1.PersistentVolum
 	err := w.patchVolume(ctx, volume, map[string]any{"labels": map[string]any{plan.LabelRetired: value}}, nil)
 	if err != nil {
 		return fmt.Errorf("label PersistentVolumeClaim %s: %w", volume.Name, err)
+	}
+	return nil
+}
+
+// GrowVolume requests more room for a volume. A refusal is nothing that a retry can fix.
+func (w *Writer) GrowVolume(ctx context.Context, volume *corev1.PersistentVolumeClaim, size resource.Quantity) error {
+	err := w.patchVolume(ctx, volume, nil, map[string]any{
+		"resources": map[string]any{"requests": map[string]any{string(corev1.ResourceStorage): size.String()}},
+	})
+	switch {
+	case apierrors.IsInvalid(err), apierrors.IsForbidden(err):
+		return problem(v1alpha1.ReasonApplyRejected, "PersistentVolumeClaim %s may not grow to %s: %s", volume.Name, size.String(), statusMessage(err))
+	case err != nil:
+		return fmt.Errorf("grow PersistentVolumeClaim %s: %w", volume.Name, err)
 	}
 	return nil
 }

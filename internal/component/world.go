@@ -32,6 +32,10 @@ type World struct {
 	Masters map[plan.StoreName]string
 	// Cordoned are the names of nodes that take no new pods.
 	Cordoned []string
+	// Expandable are the names of StorageClasses whose volumes can grow.
+	Expandable []string
+	// Growing are the names of StatefulSets with a volume that grows: nothing else is done to their pods.
+	Growing map[string]bool
 }
 
 func lookup[T runtime.Object](w World, kind, name string) (T, bool) {
@@ -61,6 +65,20 @@ func (w World) Job(name string) *batchv1.Job {
 func (w World) Autoscaler(name string) *autoscalingv2.HorizontalPodAutoscaler {
 	object, _ := lookup[*autoscalingv2.HorizontalPodAutoscaler](w, "HorizontalPodAutoscaler", name)
 	return object
+}
+
+// Complete adds to facts what is known of the volumes.
+func (w World) Complete(facts plan.Facts) plan.Facts {
+	facts.Members, facts.Retired, facts.Capacities = w.Members(), w.Retired(), w.Capacities()
+	return facts
+}
+
+// Rollable returns a StatefulSet whose pods may be replaced, or nil.
+func (w World) Rollable(name string) *appsv1.StatefulSet {
+	if w.Growing[name] {
+		return nil
+	}
+	return w.StatefulSet(name)
 }
 
 // Members counts the members of each StatefulSet that have a data volume in use, by its name.

@@ -73,6 +73,10 @@ func resolveDatabase(l *ledger, name ClusterName, spec *v1alpha1.FediFlowCluster
 	}
 	set := name.Component(Postgres)
 	plan.resolveInstances(l, managed.Instances, facts.Members[set], facts.Retired[set])
+	plan.Volume = plan.Storage.Size
+	if capacity, known := facts.Capacities[set]; known && capacity.Cmp(plan.Volume) < 0 {
+		plan.Volume = capacity
+	}
 	plan.Durability = resolveDurability(l, spec.Profile.Durability, managed.Durability, plan.Target)
 	return DatabasePlan{Managed: plan}
 }
@@ -130,7 +134,7 @@ func resolvePooler(l *ledger, spec *v1alpha1.FediFlowClusterSpec, profile v1alph
 // resolveParameters derives PostgreSQL's settings from memory, volume and the connection budget.
 // Source of the formulas: the PostgreSQL documentation's resource chapter and common practice.
 func resolveParameters(l *ledger, p *PostgresPlan) map[string]string {
-	memory, volume := p.Resources.Memory.Value()/mebibyte, p.Storage.Size.Value()/mebibyte
+	memory, volume := p.Resources.Memory.Value()/mebibyte, p.Volume.Value()/mebibyte
 	shared := sharedBuffers(memory)
 	parameters := map[string]string{}
 	set := func(name, value, format string, arguments ...any) {

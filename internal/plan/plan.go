@@ -63,6 +63,8 @@ type Facts struct {
 	// Members counts the members of each StatefulSet of this cluster that have a volume in use, and
 	// Retired those beyond them whose volumes are kept.
 	Members, Retired map[string]int32
+	// Capacities are the sizes of their smallest volumes in use, as far as they are known.
+	Capacities map[string]resource.Quantity
 }
 
 // Problem is something wrong with a spec that no retry can fix.
@@ -144,7 +146,9 @@ type PostgresPlan struct {
 	Kept       int32
 	Durability v1alpha1.Durability
 	Storage    Storage
-	Resources  Resources
+	// Volume is the room that settings may count on: a volume that exists may be smaller than Storage.
+	Volume    resource.Quantity
+	Resources Resources
 	// MaxConnections is the connection budget of each member.
 	MaxConnections int32
 	// Parameters are PostgreSQL settings by name, in PostgreSQL's own notation.

@@ -163,6 +163,23 @@ func TestWritesAndReadsStopRelyingOnTheLastStandbyBeforeItGoes(t *testing.T) {
 	}
 }
 
+// TestSafetyWALIsCappedByTheVolumeThereIs: one that could not grow must not be filled.
+func TestSafetyWALIsCappedByTheVolumeThereIs(t *testing.T) {
+	capped := func(capacity string) string {
+		facts := testFacts
+		if capacity != "" {
+			facts.Capacities = map[string]resource.Quantity{"fediflow-postgres": resource.MustParse(capacity)}
+		}
+		p := mustResolve(t, testCluster(t, v1alpha1.SizeSmall, "database: {managed: {storage: {size: 100Gi}}}"), facts)
+		return p.Database.Managed.Parameters["max_slot_wal_keep_size"]
+	}
+	for capacity, want := range map[string]string{"": "20480MB", "5Gi": "1024MB", "100Gi": "20480MB", "500Gi": "20480MB"} {
+		if have := capped(capacity); have != want {
+			t.Errorf("with %q: %s, not %s", capacity, have, want)
+		}
+	}
+}
+
 func figuresOf(t *testing.T, size v1alpha1.ProfileSize) map[string]float64 {
 	t.Helper()
 	figures := map[string]float64{}

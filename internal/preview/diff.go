@@ -258,7 +258,7 @@ func notes(c Change, objects []ObjectChange) []string {
 		}
 	}
 	if slices.ContainsFunc(objects, func(o ObjectChange) bool { return o.Action == "Recreate" }) {
-		notes = append(notes, "a volume that exists keeps its size and class: new ones are for new members")
+		notes = append(notes, "a volume that exists keeps its class and never shrinks, and grows where its StorageClass can expand")
 	}
 	return append(notes, c.kept()...)
 }

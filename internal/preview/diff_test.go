@@ -152,7 +152,7 @@ func TestAParameterThatIsReloadedRestartsNothing(t *testing.T) {
 	if change := object(t, d, "StatefulSet", "social-postgres"); change.Action != "Recreate" {
 		t.Errorf("%+v", change)
 	}
-	if len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "a volume that exists keeps its size") {
+	if len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "a volume that exists keeps its class and never shrinks") {
 		t.Error(d.Notes)
 	}
 }

@@ -95,6 +95,9 @@ func memberNames(set *appsv1.StatefulSet) []string {
 
 func replacing(p plan.Plan, w component.World, _ string) string {
 	set, pods := w.StatefulSet(p.Name.Component(plan.Postgres)), Pods(p, w)
+	if w.Growing[set.Name] {
+		return "volumes are growing"
+	}
 	if len(component.Stale(set, pods)) > 0 || len(component.Resizable(set, pods)) > 0 {
 		return "members are being replaced or resized"
 	}
