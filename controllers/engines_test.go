@@ -110,6 +110,13 @@ func (a *patroniActor) answer(request *http.Request, body []byte) int {
 	return http.StatusOK
 }
 
+// lead makes another member the primary, as after a failover.
+func (a *patroniActor) lead(member string) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.leader = member
+}
+
 func (a *patroniActor) requests() []string {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,7 +63,7 @@ type FediFlowClusterReconciler struct {
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=configmaps;serviceaccounts;services,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups="",resources=pods/resize,verbs=patch
 // The operator creates Patroni's Role and may only grant what it has itself.
@@ -129,7 +130,7 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	if err != nil {
 		return pass, err
 	}
-	facts.Members = world.Members()
+	facts = world.Complete(facts)
 	resolved, problems := plan.Resolve(cluster, facts)
 	if len(problems) > 0 {
 		pass.Problems = problems
@@ -138,6 +139,10 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	pass.Plan = &resolved
 	pass.Shortfalls = resolved.Shortfalls(facts)
 	world.Masters = r.Operations.Masters(ctx, resolved, world)
+	volumes := r.volumes(resolved, world)
+	// A full disk is helped first.
+	growErr := r.Operations.grow(ctx, volumes)
+	world.Growing = component.GrowingSets(volumes)
 	certificates, applyErr := r.certificates(ctx, resolved)
 	resolved.Certificates = certificates.Certificates
 	written := 0
@@ -150,7 +155,7 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 		// The world was seen before these writes.
 		pass.Unsettled = fmt.Sprintf("%d objects were just changed", written)
 	}
-	pass.Healths = r.assess(resolved, world)
+	pass.Healths = withVolumes(r.assess(resolved, world), resolved, volumes)
 	pass.Database, pass.Redis = postgres.Status(resolved, world), redis.Status(resolved, world)
 	if pass.Database != nil {
 		pass.Database.LastFailover = postgres.WithPods(r.Leaders.Last(client.ObjectKeyFromObject(cluster)), resolved, world)
@@ -159,13 +164,32 @@ func (r *FediFlowClusterReconciler) pass(ctx context.Context, cluster *v1alpha1.
 	declared := r.Databases.Look(cluster, resolved, world) //nolint:contextcheck // what it begins outlives the pass
 	pass.Database = withObjects(pass.Database, declared)
 	if applyErr != nil {
-		return pass, applyErr
+		return pass, errors.Join(growErr, applyErr)
 	}
-	err = r.Operations.Run(ctx, resolved, world, requested)
+	err = errors.Join(growErr, r.Operations.Run(ctx, resolved, world, requested))
 	if r.Operations.behind(resolved, world) {
 		pass.Wake(time.Now().Add(retryStalled))
 	}
 	return pass, err
+}
+
+// volumes are those of all components.
+func (r *FediFlowClusterReconciler) volumes(p plan.Plan, world component.World) []component.Volume {
+	var volumes []component.Volume
+	for _, c := range r.Components {
+		volumes = append(volumes, component.Volumes(c.Render(p).Objects, world)...)
+	}
+	return volumes
+}
+
+// withVolumes adds to healths what is to be said of volumes.
+func withVolumes(healths []component.Health, p plan.Plan, volumes []component.Volume) []component.Health {
+	for i, health := range healths {
+		healths[i] = health.WithVolumes(slices.DeleteFunc(slices.Clone(volumes), func(v component.Volume) bool {
+			return p.Short(v.Set) != health.Name
+		}))
+	}
+	return healths
 }
 
 // request judges the switchover that was asked for, if any.

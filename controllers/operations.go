@@ -21,6 +21,7 @@ import (
 	"github.com/fediflow/fediflow-operator/internal/component/edge"
 	"github.com/fediflow/fediflow-operator/internal/component/postgres"
 	"github.com/fediflow/fediflow-operator/internal/component/redis"
+	"github.com/fediflow/fediflow-operator/internal/observe"
 	"github.com/fediflow/fediflow-operator/internal/plan"
 	patroni "github.com/fediflow/fediflow-operator/internal/postgres"
 	sentinel "github.com/fediflow/fediflow-operator/internal/redis"
@@ -75,6 +76,17 @@ func (o *Operations) Run(ctx context.Context, p plan.Plan, world component.World
 		o.rollRedis(ctx, p, world),
 		o.rollEdge(ctx, p, world),
 	)
+}
+
+// grow asks for the sizes of the plan.
+func (o *Operations) grow(ctx context.Context, volumes []component.Volume) error {
+	var errs []error
+	for _, volume := range volumes {
+		if volume.ToGrow() {
+			errs = append(errs, o.Writer.GrowVolume(ctx, volume.Claim, volume.Want))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // resize gives all pods that hold state or a warm cache the CPU and memory of their templates at
@@ -167,7 +179,7 @@ func (o *Operations) rollDatabase(ctx context.Context, p plan.Plan, world compon
 	if p.Database.Managed == nil {
 		return nil
 	}
-	set := world.StatefulSet(p.Name.Component(plan.Postgres))
+	set := world.Rollable(p.Name.Component(plan.Postgres))
 	step := component.NextStep(set, postgres.Pods(p, world), postgres.Leader(p, world), postgres.Successors(p, world))
 	switch step.Action {
 	case component.ActionDelete:
@@ -178,8 +190,38 @@ func (o *Operations) rollDatabase(ctx context.Context, p plan.Plan, world compon
 		if requested.From == "" {
 			requested = postgres.Drained(p, world)
 		}
+		if requested.From == "" {
+			return o.changeMembers(ctx, p, world)
+		}
 	}
 	return o.handOver(ctx, p, world, requested)
+}
+
+// changeMembers takes the next step to fewer members, or back to those that were there before.
+func (o *Operations) changeMembers(ctx context.Context, p plan.Plan, world component.World) error {
+	for _, volume := range postgres.Returning(p, world) {
+		if err := o.Writer.ReuseVolume(ctx, volume); err != nil {
+			return err
+		}
+	}
+	departure := postgres.NextDeparture(p, world)
+	if departure.Member == "" || departure.Obstacle != "" {
+		return nil
+	}
+	if departure.Handover.From != "" {
+		return o.handOver(ctx, p, world, departure.Handover)
+	}
+	// What is cached may be out of date.
+	live, err := (&observe.Reader{Cache: o.Live}).World(ctx, client.ObjectKey{Namespace: p.Namespace, Name: string(p.Name)})
+	if err != nil {
+		return err
+	}
+	volume := live.Volume(component.DataVolume, departure.Member)
+	if volume == nil || postgres.NextDeparture(p, live) != departure {
+		return nil
+	}
+	log.FromContext(ctx).Info("retire", "member", departure.Member)
+	return o.Writer.RetireVolume(ctx, volume)
 }
 
 // handOver asks Patroni for another primary. The members pause the poolers around it.
@@ -242,7 +284,7 @@ func (l *lostMembers) forget(p plan.Plan, member types.UID) {
 }
 
 func (o *Operations) rollRedis(ctx context.Context, p plan.Plan, world component.World) error {
-	sentinelSet := world.StatefulSet(p.Name.RedisSentinel())
+	sentinelSet := world.Rollable(p.Name.RedisSentinel())
 	step := component.NextStep(sentinelSet, redis.SentinelPods(p, world), "", nil)
 	if step.Action == component.ActionDelete {
 		return o.Writer.DeletePod(ctx, step.Pod)
@@ -268,7 +310,7 @@ func (o *Operations) rollStore(ctx context.Context, p plan.Plan, world component
 			followers = append(followers, pod.Name)
 		}
 	}
-	step := component.NextStep(world.StatefulSet(p.Name.RedisStore(store)), pods, master, followers)
+	step := component.NextStep(world.Rollable(p.Name.RedisStore(store)), pods, master, followers)
 	switch step.Action {
 	case component.ActionDelete:
 		return o.Writer.DeletePod(ctx, step.Pod)
@@ -286,7 +328,7 @@ func (o *Operations) rollStore(ctx context.Context, p plan.Plan, world component
 func (o *Operations) rollEdge(ctx context.Context, p plan.Plan, world component.World) error {
 	sets := edge.Sets(p, world)
 	for _, name := range slices.Sorted(maps.Keys(sets)) {
-		step := component.NextStep(world.StatefulSet(name), sets[name], "", nil)
+		step := component.NextStep(world.Rollable(name), sets[name], "", nil)
 		if step.Action != component.ActionDelete {
 			continue
 		}

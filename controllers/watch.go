@@ -47,7 +47,7 @@ func (r *FediFlowClusterReconciler) SetupWithManager(manager ctrl.Manager) error
 	b = b.
 		Watches(&corev1.Endpoints{}, r.Leaders.Handler()). //nolint:staticcheck // Patroni's state is in Endpoints
 		Watches(&corev1.Node{}, toAll, builder.WithPredicates(nodeChange())).
-		Watches(&storagev1.StorageClass{}, toAll, builder.WithPredicates(existenceChange())).
+		Watches(&storagev1.StorageClass{}, toAll, builder.WithPredicates(classChange())).
 		Watches(&corev1.ResourceQuota{}, handler.EnqueueRequestsFromMapFunc(r.clustersBeside), builder.WithPredicates(quotaChange())).
 		Watches(&corev1.LimitRange{}, handler.EnqueueRequestsFromMapFunc(r.clustersBeside)).
 		Watches(&v1alpha1.PerformanceProfile{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfProfile),
@@ -148,7 +148,7 @@ func significant(object client.Object) any {
 	case *policyv1.PodDisruptionBudget:
 		g.content = o.Spec
 	case *corev1.PersistentVolumeClaim:
-		g.content = o.Status.Phase
+		g.content = []any{o.Spec.Resources, o.Status.Phase, o.Status.Capacity, o.Status.AllocatedResourceStatuses, claimConditions(o)}
 	default:
 		g.content = object.GetResourceVersion()
 	}
@@ -159,6 +159,15 @@ func significant(object client.Object) any {
 func conditions(pod *corev1.Pod) map[corev1.PodConditionType]string {
 	states := map[corev1.PodConditionType]string{}
 	for _, condition := range pod.Status.Conditions {
+		states[condition.Type] = string(condition.Status) + condition.Reason + condition.Message
+	}
+	return states
+}
+
+// claimConditions without their times.
+func claimConditions(claim *corev1.PersistentVolumeClaim) map[corev1.PersistentVolumeClaimConditionType]string {
+	states := map[corev1.PersistentVolumeClaimConditionType]string{}
+	for _, condition := range claim.Status.Conditions {
 		states[condition.Type] = string(condition.Status) + condition.Reason + condition.Message
 	}
 	return states
@@ -200,6 +209,11 @@ func quotaChange() predicate.Predicate {
 	}}
 }
 
-func existenceChange() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
+// classChange notices when volumes of a StorageClass can grow from now on, or no longer.
+func classChange() predicate.Predicate {
+	expands := func(object client.Object) bool {
+		class, ok := object.(*storagev1.StorageClass)
+		return ok && class.AllowVolumeExpansion != nil && *class.AllowVolumeExpansion
+	}
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return expands(e.ObjectOld) != expands(e.ObjectNew) }}
 }

@@ -282,7 +282,8 @@ const (
 // +kubebuilder:validation:XValidation:rule="!(has(self.instances) && self.instances == 1 && has(self.durability) && self.durability != 'Asynchronous')",message="durability Synchronous and Strict need a standby: use instances 2 or more, or durability Asynchronous"
 // +kubebuilder:validation:XValidation:rule="!has(self.maximumLag) || (has(self.durability) && self.durability == 'Asynchronous')",message="maximumLag bounds what Asynchronous may lose: set durability Asynchronous, too, or remove maximumLag"
 type ManagedDatabaseSpec struct {
-	// instances is the number of PostgreSQL members, primary included. Default: from the profile.
+	// instances is the number of PostgreSQL members, primary included. A smaller number removes members
+	// one by one and keeps their volumes. Default: from the profile, which removes none.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=9

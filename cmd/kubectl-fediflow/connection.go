@@ -102,7 +102,7 @@ func (c *connection) resolve(ctx context.Context, cluster *v1alpha1.FediFlowClus
 	if err != nil {
 		return plan.Plan{}, nil, err
 	}
-	facts.Members = world.Members()
+	facts = world.Complete(facts)
 	if file != nil {
 		if profile, ok := file.Profiles[cluster.Spec.Profile.Ref]; ok {
 			facts.Profile = &profile

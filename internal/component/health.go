@@ -172,12 +172,23 @@ func (h Health) with(state v1alpha1.ComponentState, reason, message string) Heal
 	return h
 }
 
-// Keeping says that there are more members than asked for.
-func (h Health) Keeping(kept int32) Health {
+// Keeping says that there are more members than asked for, and why.
+func (h Health) Keeping(kept int32, why string) Health {
 	if h.State == v1alpha1.StateReady && kept > 0 {
-		h.Message = fmt.Sprintf("keeps %d members although %d are asked for: this version removes no member that holds data",
-			h.Desired, h.Desired-kept)
+		h.Message = fmt.Sprintf("keeps %d members although %d are asked for: %s", h.Desired, h.Desired-kept, why)
 	}
+	return h
+}
+
+// Changing says what is on its way although everything there is is well.
+func (h Health) Changing(what string) Health {
+	switch {
+	case what == "":
+		return h
+	case h.State == v1alpha1.StateReady:
+		return h.with(v1alpha1.StateProgressing, v1alpha1.ReasonRollingOut, what)
+	}
+	h.Message += "; " + what
 	return h
 }
 

@@ -159,17 +159,17 @@ func TestStatefulSetHealth(t *testing.T) {
 func TestKeepingAndDegradingSpeakOnlyOfWhatIsReady(t *testing.T) {
 	ready := NewHealth("db", v1alpha1.StateReady, v1alpha1.ReasonReady, "")
 	ready.Desired = 3
-	if h := ready.Keeping(2); h.State != v1alpha1.StateReady || !strings.Contains(h.Message, "keeps 3 members although 1 are asked for") {
+	if h := ready.Keeping(2, "they hold data"); h.State != v1alpha1.StateReady || !strings.Contains(h.Message, "keeps 3 members although 1 are asked for") {
 		t.Errorf("%+v", h)
 	}
-	if h := ready.Keeping(0); h.Message != "" {
+	if h := ready.Keeping(0, "they hold data"); h.Message != "" {
 		t.Errorf("%+v", h)
 	}
 	if h := ready.Degrade(v1alpha1.ReasonNotReplicating, "db-1"); h.State != v1alpha1.StateDegraded || h.Reason != v1alpha1.ReasonNotReplicating {
 		t.Errorf("%+v", h)
 	}
 	failed := NewHealth("db", v1alpha1.StateFailed, v1alpha1.ReasonImagePullFailed, "no image")
-	if h := failed.Degrade(v1alpha1.ReasonNotReplicating, "db-1").Keeping(2); h != failed {
+	if h := failed.Degrade(v1alpha1.ReasonNotReplicating, "db-1").Keeping(2, "they hold data"); h != failed {
 		t.Errorf("worse news were replaced: %+v", h)
 	}
 }

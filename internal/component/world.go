@@ -32,6 +32,10 @@ type World struct {
 	Masters map[plan.StoreName]string
 	// Cordoned are the names of nodes that take no new pods.
 	Cordoned []string
+	// Expandable are the names of StorageClasses whose volumes can grow.
+	Expandable []string
+	// Growing are the names of StatefulSets with a volume that grows: nothing else is done to their pods.
+	Growing map[string]bool
 }
 
 func lookup[T runtime.Object](w World, kind, name string) (T, bool) {
@@ -63,21 +67,70 @@ func (w World) Autoscaler(name string) *autoscalingv2.HorizontalPodAutoscaler {
 	return object
 }
 
-// Members counts the members of each StatefulSet that have a data volume, by its name.
+// Complete adds to facts what is known of the volumes.
+func (w World) Complete(facts plan.Facts) plan.Facts {
+	facts.Members, facts.Retired, facts.Capacities = w.Members(), w.Retired(), w.Capacities()
+	return facts
+}
+
+// Rollable returns a StatefulSet whose pods may be replaced, or nil.
+func (w World) Rollable(name string) *appsv1.StatefulSet {
+	if w.Growing[name] {
+		return nil
+	}
+	return w.StatefulSet(name)
+}
+
+// Members counts the members of each StatefulSet that have a data volume in use, by its name.
 func (w World) Members() map[string]int32 {
+	return w.countVolumes(func(set, member string, claim *corev1.PersistentVolumeClaim) bool { return w.inUse(set, member, claim) })
+}
+
+// Retired counts the members of each StatefulSet beyond those of Members whose volumes are kept.
+func (w World) Retired() map[string]int32 {
+	retired := map[string]int32{}
+	members := w.Members()
+	for set, all := range w.countVolumes(func(string, string, *corev1.PersistentVolumeClaim) bool { return true }) {
+		if all > members[set] {
+			retired[set] = all - members[set]
+		}
+	}
+	return retired
+}
+
+// inUse: whoever leads is no retired member, whatever its volume says, and the first one never retires.
+func (w World) inUse(set, member string, claim *corev1.PersistentVolumeClaim) bool {
+	return !IsRetired(claim) || member == plan.Member(set, 0) || member == w.Annotations("Endpoints", set)["leader"]
+}
+
+// IsRetired says whether a volume is that of a member that was removed.
+func IsRetired(claim *corev1.PersistentVolumeClaim) bool {
+	return claim.Labels[plan.LabelRetired] != ""
+}
+
+// countVolumes counts up to the highest ordinal whose data volume is to be counted.
+func (w World) countVolumes(counts func(set, member string, claim *corev1.PersistentVolumeClaim) bool) map[string]int32 {
 	members := map[string]int32{}
-	for key := range w.Objects {
+	for key, object := range w.Objects {
+		claim, isClaim := object.(*corev1.PersistentVolumeClaim)
 		member, ok := strings.CutPrefix(key.Name, DataVolume+"-")
 		end := strings.LastIndex(member, "-")
-		if key.Kind != "PersistentVolumeClaim" || !ok || end < 0 {
+		if !isClaim || !ok || end < 0 {
 			continue
 		}
+		set := member[:end]
 		ordinal, err := strconv.ParseInt(member[end+1:], 10, 32)
-		if err == nil {
-			members[member[:end]] = max(members[member[:end]], int32(ordinal)+1)
+		if err == nil && counts(set, member, claim) {
+			members[set] = max(members[set], int32(ordinal)+1)
 		}
 	}
 	return members
+}
+
+// Volume returns a volume of a member of a StatefulSet, or nil.
+func (w World) Volume(template, member string) *corev1.PersistentVolumeClaim {
+	object, _ := lookup[*corev1.PersistentVolumeClaim](w, "PersistentVolumeClaim", template+"-"+member)
+	return object
 }
 
 // Annotations returns the annotations of an object of the core group, or nil.

@@ -2,6 +2,8 @@ package component
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -10,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/fediflow/fediflow-operator/internal/plan"
 	acapps "k8s.io/client-go/applyconfigurations/apps/v1"
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
 )
@@ -47,6 +51,38 @@ func TestMembersAreCountedByTheirDataVolumes(t *testing.T) {
 	w.Objects[Key{"ConfigMap", "data-social-edge-7"}] = &corev1.ConfigMap{}
 	if got := fmt.Sprint(w.Members()); got != "map[social-postgres:3 social-redis-queue:11]" {
 		t.Error(got)
+	}
+}
+
+func TestRetiredVolumesAreThoseBeyondTheMembersInUse(t *testing.T) {
+	for name, test := range map[string]struct {
+		retired, leader  string
+		members, waiting int32
+	}{
+		"none":                          {"", "db-0", 4, 0},
+		"the last":                      {"3", "db-0", 3, 1},
+		"the last two":                  {"23", "db-0", 2, 2},
+		"all but the first":             {"0123", "db-0", 1, 3},
+		"one below a member in use":     {"1", "db-0", 4, 0},
+		"the leader":                    {"23", "db-3", 4, 0},
+		"beyond a leader":               {"23", "db-2", 3, 1},
+		"there is no leader, and a few": {"23", "", 2, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			leader := &corev1.Endpoints{} //nolint:staticcheck // where Patroni keeps its state
+			leader.Annotations = map[string]string{"leader": test.leader}
+			w := World{Objects: map[Key]runtime.Object{{"Endpoints", "db"}: leader}}
+			for ordinal := range 4 {
+				claim := &corev1.PersistentVolumeClaim{}
+				if strings.Contains(test.retired, strconv.Itoa(ordinal)) {
+					claim.Labels = map[string]string{plan.LabelRetired: "true"}
+				}
+				w.Objects[Key{"PersistentVolumeClaim", "data-db-" + strconv.Itoa(ordinal)}] = claim
+			}
+			if m, r := w.Members()["db"], w.Retired()["db"]; m != test.members || r != test.waiting {
+				t.Errorf("%d members and %d retired", m, r)
+			}
+		})
 	}
 }
 

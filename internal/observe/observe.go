@@ -98,6 +98,15 @@ func (r *Reader) World(ctx context.Context, cluster client.ObjectKey) (component
 			world.Cordoned = append(world.Cordoned, nodes.Items[i].Name)
 		}
 	}
+	var classes storagev1.StorageClassList
+	if err := r.Cache.List(ctx, &classes, client.UnsafeDisableDeepCopy); err != nil {
+		return component.World{}, fmt.Errorf("list StorageClass: %w", err)
+	}
+	for i := range classes.Items {
+		if expands := classes.Items[i].AllowVolumeExpansion; expands != nil && *expands {
+			world.Expandable = append(world.Expandable, classes.Items[i].Name)
+		}
+	}
 	return world, nil
 }
 

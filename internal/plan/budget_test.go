@@ -73,7 +73,7 @@ func TestReadsGoToReplicasWhereThereAreAny(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := mustResolve(t, testCluster(t, v1alpha1.SizeSmall, test.fragment), testFacts)
-			if got := p.Pooler.ReadAccess(); got != test.want || p.Pooler.Accesses[0] != ReadWrite {
+			if got := p.Pooler.ReadAccess; got != test.want || p.Pooler.Accesses[0] != ReadWrite {
 				t.Errorf("reads go to %s, poolers are %v", got, p.Pooler.Accesses)
 			}
 		})

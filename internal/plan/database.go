@@ -35,6 +35,24 @@ func (l *ledger) keepMembers(name string, wanted, existing int32) (replicas, kep
 	return replicas, replicas - wanted
 }
 
+// resolveInstances says how many members there are now and in the end. Fewer of them must be asked for
+// in the spec itself: a smaller profile removes none.
+func (p *PostgresPlan) resolveInstances(l *ledger, explicit *int32, members, retired int32) {
+	const name = "postgres.replicas"
+	p.Target = p.Instances
+	switch {
+	case p.Target < members && explicit != nil:
+		p.Instances = members
+		l.amend(name, members, "%d members are removed one by one", members-p.Target)
+	case p.Target > members && retired > 0:
+		p.Instances = members
+		l.amend(name, members, "%d retired members come back as soon as there is a primary", min(p.Target-members, retired))
+	default:
+		p.Instances, p.Kept = l.keepMembers(name, p.Target, members)
+		p.Target = p.Instances
+	}
+}
+
 func resolveDatabase(l *ledger, name ClusterName, spec *v1alpha1.FediFlowClusterSpec, profile v1alpha1.StatefulProfile, facts Facts) DatabasePlan {
 	database := orEmpty(spec.Database)
 	if external := database.External; external != nil {
@@ -57,8 +75,13 @@ func resolveDatabase(l *ledger, name ClusterName, spec *v1alpha1.FediFlowCluster
 		Extensions: resolveExtensions(managed.Extensions),
 		Roles:      resolveRoles(managed.Roles),
 	}
-	plan.Instances, plan.Kept = l.keepMembers("postgres.replicas", plan.Instances, facts.Members[name.Component(Postgres)])
-	plan.Durability = resolveDurability(l, spec.Profile.Durability, managed.Durability, plan.Instances)
+	set := name.Component(Postgres)
+	plan.resolveInstances(l, managed.Instances, facts.Members[set], facts.Retired[set])
+	plan.Volume = plan.Storage.Size
+	if capacity, known := facts.Capacities[set]; known && capacity.Cmp(plan.Volume) < 0 {
+		plan.Volume = capacity
+	}
+	plan.Durability = resolveDurability(l, spec.Profile.Durability, managed.Durability, plan.Target)
 	plan.MaximumLagBytes = resolveMaximumLag(l, managed.MaximumLag)
 	plan.Heartbeat = resolveHeartbeat(l, managed.Heartbeat)
 	return DatabasePlan{Managed: plan}
@@ -139,8 +162,13 @@ func accesses(database DatabasePlan) []Access {
 	return []Access{ReadWrite}
 }
 
-// ReadAccess is the pooler that reads go through.
-func (p *PoolerPlan) ReadAccess() Access { return p.Accesses[len(p.Accesses)-1] }
+// readAccess: nothing reads from the last replica when it is removed.
+func readAccess(database DatabasePlan) Access {
+	if m := database.Managed; m != nil && min(m.Instances, m.Target) > 1 {
+		return ReadOnly
+	}
+	return ReadWrite
+}
 
 func resolvePooler(l *ledger, spec *v1alpha1.FediFlowClusterSpec, profile v1alpha1.WorkloadProfile, facts Facts) PoolerPlan {
 	pooler := orEmpty(spec.Pooler)
@@ -154,7 +182,7 @@ func resolvePooler(l *ledger, spec *v1alpha1.FediFlowClusterSpec, profile v1alph
 // resolveParameters derives PostgreSQL's settings from memory, volume and the connection budget.
 // Source of the formulas: the PostgreSQL documentation's resource chapter and common practice.
 func resolveParameters(l *ledger, p *PostgresPlan) map[string]string {
-	memory, volume := p.Resources.Memory.Value()/mebibyte, p.Storage.Size.Value()/mebibyte
+	memory, volume := p.Resources.Memory.Value()/mebibyte, p.Volume.Value()/mebibyte
 	shared := sharedBuffers(memory)
 	parameters := map[string]string{}
 	set := func(name, value, format string, arguments ...any) {

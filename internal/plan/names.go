@@ -129,6 +129,8 @@ const (
 	LabelZone      = "topology.kubernetes.io/zone"
 	// LabelRole is set by Patroni on database pods.
 	LabelRole = "fediflow.io/role"
+	// LabelRetired is on the volumes of members that were removed: others have newer data.
+	LabelRetired = "fediflow.io/retired"
 	// LabelStore tells the pods of one Redis store from the others.
 	LabelStore = "fediflow.io/store"
 	// LabelAccess tells the pods of one pooler from the other.

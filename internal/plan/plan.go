@@ -60,8 +60,11 @@ type Facts struct {
 	Limits []Limit
 	// Profile are the figures of the PerformanceProfile that the spec refers to, nil where there is none.
 	Profile *v1alpha1.PerformanceProfileSpec
-	// Members counts the members of each StatefulSet of this cluster that have a volume.
-	Members map[string]int32
+	// Members counts the members of each StatefulSet of this cluster that have a volume in use, and
+	// Retired those beyond them whose volumes are kept.
+	Members, Retired map[string]int32
+	// Capacities are the sizes of their smallest volumes in use, as far as they are known.
+	Capacities map[string]resource.Quantity
 }
 
 // Problem is something wrong with a spec that no retry can fix.
@@ -135,16 +138,20 @@ type ExternalPlan struct {
 
 // PostgresPlan is the plan of the managed database.
 type PostgresPlan struct {
-	Image     string
-	Instances int32
-	// Kept are the instances beyond those asked for.
+	Image string
+	// Instances are the members there are now. Target is how many there will be: members are removed
+	// one by one, and retired ones come back when there is a primary to follow.
+	Instances, Target int32
+	// Kept are the instances beyond those asked for that stay.
 	Kept       int32
 	Durability v1alpha1.Durability
 	// MaximumLagBytes bounds what an asynchronous failover may lose.
 	MaximumLagBytes int64
 	Heartbeat       HeartbeatPlan
 	Storage         Storage
-	Resources       Resources
+	// Volume is the room that settings may count on: a volume that exists may be smaller than Storage.
+	Volume    resource.Quantity
+	Resources Resources
 	// Exporter are the resources of the exporter beside each member.
 	Exporter Resources
 	// MaxConnections is the connection budget of each member.
@@ -173,6 +180,8 @@ type PoolerPlan struct {
 	PoolSize, ReserveSize, MaxClients int32
 	// Accesses are the poolers there are: one for writes and, where there are replicas, one for reads.
 	Accesses []Access
+	// ReadAccess is the pooler that reads go through.
+	ReadAccess Access
 }
 
 // RedisPlan is the plan of the Redis stores.

@@ -47,7 +47,7 @@ func Resolve(cluster *v1alpha1.FediFlowCluster, facts Facts) (Plan, []Problem) {
 	p.Database.Indexes = resolveIndexes(orEmpty(spec.Database).Indexes)
 	p.Redis = resolveRedis(l, p.Name, spec, base, facts)
 	p.Pooler = resolvePooler(l, spec, base.Pooler, facts)
-	p.Pooler.Accesses = accesses(p.Database)
+	p.Pooler.Accesses, p.Pooler.ReadAccess = accesses(p.Database), readAccess(p.Database)
 	p.Edge = resolveEdge(l, spec, base.Edge, facts)
 	p.API = resolveAPI(l, spec, base.API)
 	explicit := orEmpty(orEmpty(spec.Database).Managed).Parameters
@@ -120,7 +120,7 @@ func (p *Plan) contradictions() []Problem {
 			"spec.api.autoscaling: minReplicas %d is larger than maxReplicas %d: set both, or lower minReplicas",
 			a.MinReplicas, a.MaxReplicas)})
 	}
-	if m := p.Database.Managed; m != nil && m.Instances == 1 && m.Durability.Synchronous() {
+	if m := p.Database.Managed; m != nil && m.Target == 1 && m.Durability.Synchronous() {
 		problems = append(problems, Problem{v1alpha1.ReasonInvalidSpec,
 			"spec.database.managed: durability Synchronous needs a standby: use instances 2 or more, or durability Asynchronous"})
 	}

@@ -111,6 +111,75 @@ func TestSafetyMembersWithDataAreKept(t *testing.T) {
 	}
 }
 
+// TestSafetyMembersAreRemovedOnlyWhereTheSpecSaysSo: and retired ones come back only to a primary, so
+// that none of them leads with old data.
+func TestSafetyMembersAreRemovedOnlyWhereTheSpecSaysSo(t *testing.T) {
+	const two = "database: {managed: {instances: 2}}"
+	for name, test := range map[string]struct {
+		fragment                string
+		members, retired        int32
+		instances, target, kept int32
+	}{
+		"a new database":                       {two, 0, 0, 2, 2, 0},
+		"fewer than there are":                 {two, 4, 0, 4, 2, 0},
+		"fewer by the profile":                 {"", 4, 0, 4, 4, 1},
+		"what was asked for is reached":        {two, 2, 2, 2, 2, 0},
+		"the profile asks for retired ones":    {"", 2, 1, 2, 3, 0},
+		"more than there ever were":            {"database: {managed: {instances: 5}}", 2, 1, 2, 5, 0},
+		"all of them are back":                 {"database: {managed: {instances: 5}}", 3, 0, 5, 5, 0},
+		"a number is no longer asked for":      {"", 3, 2, 3, 3, 0},
+		"one, and retired ones beyond":         {"database: {managed: {instances: 1}}", 1, 4, 1, 1, 0},
+		"fewer, with retired ones beyond them": {"database: {managed: {instances: 1}}", 3, 4, 3, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			facts := testFacts
+			facts.Members = map[string]int32{"fediflow-postgres": test.members}
+			facts.Retired = map[string]int32{"fediflow-postgres": test.retired}
+			p := mustResolve(t, testCluster(t, v1alpha1.SizeSmall, test.fragment), facts)
+			m := p.Database.Managed
+			if m.Instances != test.instances || m.Target != test.target || m.Kept != test.kept {
+				t.Errorf("%d instances on their way to %d, %d kept", m.Instances, m.Target, m.Kept)
+			}
+			if figure, _ := p.Figure("postgres.replicas"); figure.Value != text(m.Instances) {
+				t.Errorf("what is told is %s: %s", figure.Value, figure.Reason)
+			}
+		})
+	}
+}
+
+func TestWritesAndReadsStopRelyingOnTheLastStandbyBeforeItGoes(t *testing.T) {
+	facts := testFacts
+	facts.Members = map[string]int32{"fediflow-postgres": 2}
+	p := mustResolve(t, testCluster(t, v1alpha1.SizeSmall, "database: {managed: {instances: 1}}"), facts)
+	if m := p.Database.Managed; m.Durability != v1alpha1.DurabilityAsynchronous || m.Instances != 2 {
+		t.Errorf("%d members, durability %s", m.Instances, m.Durability)
+	}
+	if p.Pooler.ReadAccess != ReadWrite || len(p.Pooler.Accesses) != 2 {
+		t.Errorf("reads go through %s of %v", p.Pooler.ReadAccess, p.Pooler.Accesses)
+	}
+	if _, problems := Resolve(testCluster(t, v1alpha1.SizeSmall,
+		"{profile: {size: Small, durability: Synchronous}, database: {managed: {instances: 1}}}"), facts); len(problems) != 1 {
+		t.Errorf("Synchronous without a standby: %v", problems)
+	}
+}
+
+// TestSafetyWALIsCappedByTheVolumeThereIs: one that could not grow must not be filled.
+func TestSafetyWALIsCappedByTheVolumeThereIs(t *testing.T) {
+	capped := func(capacity string) string {
+		facts := testFacts
+		if capacity != "" {
+			facts.Capacities = map[string]resource.Quantity{"fediflow-postgres": resource.MustParse(capacity)}
+		}
+		p := mustResolve(t, testCluster(t, v1alpha1.SizeSmall, "database: {managed: {storage: {size: 100Gi}}}"), facts)
+		return p.Database.Managed.Parameters["max_slot_wal_keep_size"]
+	}
+	for capacity, want := range map[string]string{"": "20480MB", "5Gi": "1024MB", "100Gi": "20480MB", "500Gi": "20480MB"} {
+		if have := capped(capacity); have != want {
+			t.Errorf("with %q: %s, not %s", capacity, have, want)
+		}
+	}
+}
+
 func figuresOf(t *testing.T, size v1alpha1.ProfileSize) map[string]float64 {
 	t.Helper()
 	figures := map[string]float64{}

@@ -258,7 +258,7 @@ func notes(c Change, objects []ObjectChange) []string {
 		}
 	}
 	if slices.ContainsFunc(objects, func(o ObjectChange) bool { return o.Action == "Recreate" }) {
-		notes = append(notes, "a volume that exists keeps its size and class: new ones are for new members")
+		notes = append(notes, "a volume that exists keeps its class and never shrinks, and grows where its StorageClass can expand")
 	}
 	return append(notes, c.kept()...)
 }
@@ -282,19 +282,30 @@ func unlike(w component.World, before prepared) ([]string, error) {
 		"than this plugin, is at work, or somebody changed them", different)}, nil
 }
 
+// memberNotes are about what happens after the objects were written.
+func memberNotes(m *plan.PostgresPlan) []string {
+	switch {
+	case m.Target < m.Instances:
+		return []string{fmt.Sprintf("postgres goes from %d to %d members, one by one and never the primary: volumes are kept", m.Instances, m.Target)}
+	case m.Target > m.Instances:
+		return []string{fmt.Sprintf("postgres goes from %d to %d members: volumes of retired ones are taken into use again", m.Instances, m.Target)}
+	}
+	return nil
+}
+
 func (c Change) kept() []string {
 	var notes []string
-	keep := func(name string, kept, members int32) {
+	keep := func(name string, kept, members int32, why string) {
 		if kept > 0 {
-			notes = append(notes, fmt.Sprintf("%s keeps %d members although %d are asked for: no member that holds data is removed",
-				name, members, members-kept))
+			notes = append(notes, fmt.Sprintf("%s keeps %d members although %d are asked for: %s", name, members, members-kept, why))
 		}
 	}
 	if m := c.After.Database.Managed; m != nil {
-		keep(string(plan.Postgres), m.Kept, m.Instances)
+		keep(string(plan.Postgres), m.Kept, m.Instances, "only spec.database.managed.instances removes members")
+		notes = append(notes, memberNotes(m)...)
 	}
 	for _, store := range c.After.Redis.Stores {
-		keep(c.After.Short(c.After.Name.RedisStore(store.Name)), store.Kept, store.Replicas)
+		keep(c.After.Short(c.After.Name.RedisStore(store.Name)), store.Kept, store.Replicas, "no member that holds data is removed")
 	}
 	return notes
 }

@@ -152,7 +152,7 @@ func TestAParameterThatIsReloadedRestartsNothing(t *testing.T) {
 	if change := object(t, d, "StatefulSet", "social-postgres"); change.Action != "Recreate" {
 		t.Errorf("%+v", change)
 	}
-	if len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "a volume that exists keeps its size") {
+	if len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "a volume that exists keeps its class and never shrinks") {
 		t.Error(d.Notes)
 	}
 }
@@ -185,12 +185,17 @@ func TestSafetyTheVolumesOfARemovedDatabaseAreSaidToBeKept(t *testing.T) {
 }
 
 func TestMembersThatAreKeptAreNotRemovedButSaid(t *testing.T) {
-	d := changed(t, small, "  profile: {size: Small}\n  database: {managed: {instances: 2}}\n")
-	if slices.Contains(steps(d, "postgres"), "Remove social-postgres-2") || len(d.Volumes) > 0 {
-		t.Errorf("%+v", d)
-	}
-	if !slices.ContainsFunc(d.Notes, func(n string) bool { return strings.HasPrefix(n, "postgres keeps 3 members although 2") }) {
-		t.Error(d.Notes)
+	for text, note := range map[string]string{
+		"  profile: {size: Development}\n":                                  "postgres keeps 3 members although 1",
+		"  profile: {size: Small}\n  database: {managed: {instances: 2}}\n": "postgres goes from 3 to 2 members, one by one",
+	} {
+		d := changed(t, small, text)
+		if slices.Contains(steps(d, "postgres"), "Remove social-postgres-2") || len(d.Volumes) > 0 {
+			t.Errorf("%+v", d)
+		}
+		if !slices.ContainsFunc(d.Notes, func(n string) bool { return strings.HasPrefix(n, note) }) {
+			t.Error(d.Notes)
+		}
 	}
 }
 

@@ -30,8 +30,7 @@ func planned(t *testing.T, spec string, w component.World) plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts := testFacts
-	facts.Members = w.Members()
+	facts := w.Complete(testFacts)
 	p, problems := plan.Resolve(manifests.Cluster, facts)
 	if len(problems) > 0 {
 		t.Fatal(problems)

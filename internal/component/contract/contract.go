@@ -53,7 +53,7 @@ func Pooled(p plan.Plan) []*accore.EnvVarApplyConfiguration {
 		kube.Env("NODE_OPTIONS", fmt.Sprintf("--max-old-space-size=%d", p.API.HeapMiB)),
 		kube.Env("UV_THREADPOOL_SIZE", strconv.FormatInt(p.API.Threads, 10)),
 		kube.Env("DATABASE_URL", url(p, p.Name.Pooler(plan.ReadWrite), plan.PoolerPort)+verified),
-		kube.Env("DATABASE_REPLICA_URL", url(p, p.Name.Pooler(p.Pooler.ReadAccess()), plan.PoolerPort)+verified),
+		kube.Env("DATABASE_REPLICA_URL", url(p, p.Name.Pooler(p.Pooler.ReadAccess), plan.PoolerPort)+verified),
 		kube.Env("DATABASE_POOL_MIN", number(pool.Min)),
 		kube.Env("DATABASE_POOL_MAX", number(pool.Max)),
 		kube.Env("DATABASE_POOL_IDLE_TIMEOUT_MS", number(pool.IdleMilliseconds)),

@@ -18,6 +18,9 @@ import (
 
 const mebibyte = 1 << 20
 
+// stateStreaming is a member's state while it follows the primary.
+const stateStreaming = "streaming"
+
 // memberStatus is the annotation that Patroni keeps on its pod.
 type memberStatus struct {
 	State            string `json:"state"`
@@ -132,7 +135,7 @@ func assess(p plan.Plan, w component.World) []component.Health {
 		return []component.Health{health}
 	}
 	for _, m := range Status(p, w).Members {
-		if m.Name != leader && m.State != "streaming" {
+		if m.Name != leader && m.State != stateStreaming {
 			health = health.Degrade(v1alpha1.ReasonNotReplicating,
 				fmt.Sprintf("%s is not streaming from %s (%s)", m.Name, leader, m.State))
 		}
@@ -146,7 +149,8 @@ func assess(p plan.Plan, w component.World) []component.Health {
 		case v1alpha1.DurabilityAsynchronous:
 		}
 	}
-	return []component.Health{health.Keeping(p.Database.Managed.Kept)}
+	health = health.Keeping(p.Database.Managed.Kept, "only spec.database.managed.instances removes members")
+	return []component.Health{health.Changing(memberChange(p, w))}
 }
 
 func readyCount(h component.Health) string {
@@ -172,7 +176,7 @@ func Successors(p plan.Plan, w component.World) []string {
 	leader := Leader(p, w)
 	streaming := map[string]bool{}
 	for _, m := range Status(p, w).Members {
-		streaming[m.Name] = m.State == "streaming"
+		streaming[m.Name] = m.State == stateStreaming
 	}
 	var successors []string
 	for _, pod := range Pods(p, w) {

@@ -40,7 +40,7 @@ func assess(p plan.Plan, w component.World) []component.Health {
 		if w.Masters[store.Name] == "" {
 			health = unled(health, store.Name)
 		}
-		healths = append(healths, health.Keeping(store.Kept))
+		healths = append(healths, health.Keeping(store.Kept, "this version removes no member that holds data"))
 	}
 	return append(healths, sentinels)
 }

@@ -12,7 +12,8 @@ import (
 //
 // ManagedDatabaseSpec overrides the PostgreSQL members that the operator runs.
 type ManagedDatabaseSpecApplyConfiguration struct {
-	// instances is the number of PostgreSQL members, primary included. Default: from the profile.
+	// instances is the number of PostgreSQL members, primary included. A smaller number removes members
+	// one by one and keeps their volumes. Default: from the profile, which removes none.
 	Instances *int32 `json:"instances,omitempty"`
 	// durability is Synchronous (a write is acknowledged when a standby has it too; with no standby
 	// left, when the primary has it), Strict (with no standby left, writes wait) or Asynchronous (when
