@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,7 +24,7 @@ type Metrics struct {
 var ofCluster = []string{"namespace", "name"}
 
 func metric(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("fediflow_"+name, help, append(ofCluster[:len(ofCluster):len(ofCluster)], labels...), nil)
+	return prometheus.NewDesc("fediflow_"+name, help, append(slices.Clip(ofCluster), labels...), nil)
 }
 
 var (

@@ -115,7 +115,7 @@ func testDrift(t *testing.T, p *platform) {
 		"an opened firewall": drift(database, func() *networkingv1.NetworkPolicy { return &networkingv1.NetworkPolicy{} },
 			func(n *networkingv1.NetworkPolicy) { n.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{}} },
 			func(n *networkingv1.NetworkPolicy) bool {
-				return len(n.Spec.Ingress) == 1 && len(n.Spec.Ingress[0].From) == 2
+				return len(n.Spec.Ingress) == 2 && len(n.Spec.Ingress[0].From) == 2
 			}),
 		"more rights for Patroni": drift(database, func() *rbacv1.Role { return &rbacv1.Role{} },
 			func(r *rbacv1.Role) {

@@ -36,6 +36,14 @@ func withSidecar(pod *corev1.Pod) {
 	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "sidecar", Resources: resources("2", "2Gi")})
 }
 
+// setWithSidecar wants a container beside the main one.
+func setWithSidecar(cpu, memory string) *appsv1.StatefulSet {
+	set := statefulSet(1)
+	containers := &set.Spec.Template.Spec.Containers
+	*containers = append(*containers, corev1.Container{Name: "sidecar", Resources: resources(cpu, memory)})
+	return set
+}
+
 func replacingSet() *appsv1.StatefulSet {
 	set := statefulSet(1)
 	set.Annotations = map[string]string{plan.AnnotationResize: plan.ResizeByReplacement}
@@ -57,6 +65,8 @@ func TestAPodIsResizedWhereThatIsEnoughAndReplacedOtherwise(t *testing.T) {
 		"less memory":                            {statefulSet(1), []change{sized("1", "4Gi")}, true, false},
 		"the same in other words":                {statefulSet(1), []change{sized("1000m", "1024Mi")}, false, false},
 		"a container of somebody else":           {statefulSet(1), []change{withSidecar}, false, false},
+		"a sidecar as the template says":         {setWithSidecar("2", "2Gi"), []change{withSidecar}, false, false},
+		"a sidecar with other memory":            {setWithSidecar("2", "1Gi"), []change{withSidecar}, true, false},
 		"another template":                       {statefulSet(1), []change{stale}, false, true},
 		"another template and other CPU":         {statefulSet(1), []change{stale, sized("2", "1Gi")}, false, true},
 		"the node can never fit the resize":      {statefulSet(1), []change{pending(corev1.ConditionTrue, infeasible)}, false, true},

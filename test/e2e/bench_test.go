@@ -93,6 +93,16 @@ func (e *environment) allNewerThan(t *testing.T, start time.Time) bool {
 	})
 }
 
+// containerStatus is that of a container by its name, the order of which is alphabetical.
+func containerStatus(pod *corev1.Pod, name string) corev1.ContainerStatus {
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.Name == name {
+			return status
+		}
+	}
+	return corev1.ContainerStatus{}
+}
+
 func logTimes(t *testing.T, what string, times []time.Duration) {
 	t.Helper()
 	slices.Sort(times)

@@ -90,16 +90,6 @@ func (e *environment) tryKubectl(ctx context.Context, arguments ...string) (stri
 	return string(output), err
 }
 
-// containerStatus is that of a container by its name, the order of which is alphabetical.
-func containerStatus(pod *corev1.Pod, name string) corev1.ContainerStatus {
-	for _, status := range pod.Status.ContainerStatuses {
-		if status.Name == name {
-			return status
-		}
-	}
-	return corev1.ContainerStatus{}
-}
-
 // lab runs the local cluster's own program, for what only it can do.
 func (e *environment) lab(t *testing.T, arguments ...string) {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
+	"github.com/fediflow/fediflow-operator/internal/plan"
 )
 
 // testDatabase: what is declared inside the database comes to be there, without a restart.
@@ -70,6 +71,15 @@ func testDatabase(t *testing.T, env *environment) {
 		"SELECT pg_has_role('pg_monitor', 'member'), pg_has_role('fediflow', 'member')")
 	if strings.TrimSpace(monitoring) != "t|f" {
 		t.Errorf("the monitoring role: %s", monitoring)
+	}
+	for _, member := range env.pods(t, plan.Postgres) {
+		metrics := env.kubectl(t, "exec", member.Name, "--", "python3", "-c",
+			"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9187/metrics').read().decode())")
+		for _, want := range []string{"\npg_up 1\n", "\npg_stat_statements_calls_total{", "\npg_stat_user_indexes_idx_scan{", "\npg_exporter_last_scrape_error 0\n"} {
+			if !strings.Contains(metrics, want) {
+				t.Errorf("%s exports no %q", member.Name, want)
+			}
+		}
 	}
 	env.change(t, func(spec *v1alpha1.FediFlowClusterSpec) { spec.Database.Indexes = spec.Database.Indexes[:3] })
 	eventually(t, "told to be as declared", func() (bool, string) {

@@ -59,7 +59,7 @@ func TestTheExporterIsTheMonitoringRoleAndNeverTheSuperuser(t *testing.T) {
 		t.Fatalf("it runs as %v", user)
 	}
 	source := map[string]string{}
-	for _, pair := range strings.Fields(dataSource()) {
+	for pair := range strings.FieldsSeq(dataSource()) {
 		name, value, _ := strings.Cut(pair, "=")
 		source[name] = value
 	}

@@ -77,19 +77,8 @@ func patroniFile(p plan.Plan) string {
 			"basebackup": []object{{"checkpoint": "fast"}},
 			// Both run on a new primary, also one that an older version made.
 			"callbacks": object{"on_start": rolesProgram, "on_role_change": rolesProgram},
-			// The exporter's account may read statistics without a password, and is no superuser's.
-			"pg_ident": []string{
-				monitoringMap + " prometheus " + plan.MonitoringRole,
-				monitoringMap + " postgres " + plan.MonitoringRole,
-			},
-			"pg_hba": []string{
-				"local all postgres peer",
-				"local all " + plan.MonitoringRole + " peer map=" + monitoringMap,
-				"host all " + plan.MonitoringRole + " all reject",
-				"host all postgres all reject",
-				"hostssl replication replicator all scram-sha-256",
-				"hostssl all all all scram-sha-256",
-			},
+			"pg_ident":  accounts(),
+			"pg_hba":    entrances(),
 			"remove_data_directory_on_rewind_failure":     true,
 			"remove_data_directory_on_diverged_timelines": true,
 		},
@@ -99,6 +88,27 @@ func patroniFile(p plan.Plan) string {
 		panic(fmt.Sprintf("marshal constant shape: %v", err))
 	}
 	return string(text)
+}
+
+// accounts of the pod's containers that may read statistics without a password. The exporter's is no
+// superuser's.
+func accounts() []string {
+	return []string{
+		monitoringMap + " prometheus " + plan.MonitoringRole,
+		monitoringMap + " postgres " + plan.MonitoringRole,
+	}
+}
+
+// entrances say who is let in, and how; the first that matches decides.
+func entrances() []string {
+	return []string{
+		"local all postgres peer",
+		"local all " + plan.MonitoringRole + " peer map=" + monitoringMap,
+		"host all " + plan.MonitoringRole + " all reject",
+		"host all postgres all reject",
+		"hostssl replication replicator all scram-sha-256",
+		"hostssl all all all scram-sha-256",
+	}
 }
 
 // dynamicConfiguration is the part of Patroni's configuration that all members share. Patroni keeps
