@@ -35,7 +35,20 @@ func (p *platform) playStatefulSets(t *testing.T) {
 	var sets appsv1.StatefulSetList
 	p.list(t, &sets)
 	for i := range sets.Items {
-		p.playStatefulSet(t, &sets.Items[i])
+		if set := &sets.Items[i]; set.DeletionTimestamp != nil {
+			p.letGo(t, set)
+		} else {
+			p.playStatefulSet(t, set)
+		}
+	}
+}
+
+// letGo does what the garbage collector does when the pods of a StatefulSet are to stay.
+func (p *platform) letGo(t *testing.T, set *appsv1.StatefulSet) {
+	t.Helper()
+	set.Finalizers = slices.DeleteFunc(set.Finalizers, func(f string) bool { return f == metav1.FinalizerOrphanDependents })
+	if err := client.IgnoreNotFound(admin.Update(t.Context(), set)); err != nil && !apierrors.IsConflict(err) {
+		t.Fatal(err)
 	}
 }
 

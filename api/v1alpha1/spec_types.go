@@ -337,7 +337,8 @@ type ParameterValue string
 
 // StorageSpec is the volume of each member of a component.
 type StorageSpec struct {
-	// size of the volume in bytes, for example 50Gi. Default: from the profile.
+	// size of the volume in bytes, for example 50Gi. Volumes that exist grow with it where their
+	// StorageClass has allowVolumeExpansion, and never shrink. Default: from the profile.
 	// +optional
 	Size *resource.Quantity `json:"size,omitempty"`
 	// storageClassName is the StorageClass of the volume. It cannot be changed once volumes exist.

@@ -40,7 +40,8 @@ func (w *Writer) GrowVolume(ctx context.Context, volume *corev1.PersistentVolume
 	})
 	switch {
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err):
-		return problem(v1alpha1.ReasonApplyRejected, "PersistentVolumeClaim %s may not grow to %s: %s", volume.Name, size.String(), statusMessage(err))
+		return problem(v1alpha1.ReasonApplyRejected, "PersistentVolumeClaim %s may not grow to %s: %s",
+			volume.Name, size.String(), statusMessage(err))
 	case err != nil:
 		return fmt.Errorf("grow PersistentVolumeClaim %s: %w", volume.Name, err)
 	}

@@ -180,7 +180,7 @@ func (h Health) Keeping(kept int32, why string) Health {
 	return h
 }
 
-// Changing says what is on its way although everything there is is well.
+// Changing says what is on its way although all that is there is well.
 func (h Health) Changing(what string) Health {
 	switch {
 	case what == "":

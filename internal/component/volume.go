@@ -123,12 +123,9 @@ func (v Volume) progress() string {
 	if status := v.Claim.Status.AllocatedResourceStatuses[corev1.ResourceStorage]; status != "" {
 		text += fmt.Sprintf(" (%s)", status)
 	}
-	for _, kind := range []corev1.PersistentVolumeClaimConditionType{
-		corev1.PersistentVolumeClaimControllerResizeError, corev1.PersistentVolumeClaimNodeResizeError,
-	} {
-		if c := v.condition(kind); c != nil {
-			text += ": " + c.Message
-		}
+	if c := cmp.Or(v.condition(corev1.PersistentVolumeClaimControllerResizeError),
+		v.condition(corev1.PersistentVolumeClaimNodeResizeError)); c != nil {
+		text += ": " + c.Message
 	}
 	return text
 }

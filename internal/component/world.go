@@ -83,7 +83,7 @@ func (w World) Rollable(name string) *appsv1.StatefulSet {
 
 // Members counts the members of each StatefulSet that have a data volume in use, by its name.
 func (w World) Members() map[string]int32 {
-	return w.countVolumes(func(set, member string, claim *corev1.PersistentVolumeClaim) bool { return w.inUse(set, member, claim) })
+	return w.countVolumes(w.inUse)
 }
 
 // Retired counts the members of each StatefulSet beyond those of Members whose volumes are kept.

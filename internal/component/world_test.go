@@ -12,10 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-
-	"github.com/fediflow/fediflow-operator/internal/plan"
 	acapps "k8s.io/client-go/applyconfigurations/apps/v1"
 	accore "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/fediflow/fediflow-operator/internal/plan"
 )
 
 func TestAnObjectIsFoundByKindAndName(t *testing.T) {

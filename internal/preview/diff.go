@@ -286,9 +286,11 @@ func unlike(w component.World, before prepared) ([]string, error) {
 func memberNotes(m *plan.PostgresPlan) []string {
 	switch {
 	case m.Target < m.Instances:
-		return []string{fmt.Sprintf("postgres goes from %d to %d members, one by one and never the primary: volumes are kept", m.Instances, m.Target)}
+		return []string{fmt.Sprintf("postgres goes from %d to %d members, one by one and never the primary: volumes are kept",
+			m.Instances, m.Target)}
 	case m.Target > m.Instances:
-		return []string{fmt.Sprintf("postgres goes from %d to %d members: volumes of retired ones are taken into use again", m.Instances, m.Target)}
+		return []string{fmt.Sprintf("postgres goes from %d to %d members: volumes of retired ones are taken into use again",
+			m.Instances, m.Target)}
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func TestSafetyAMemberIsRemovedOnlyWhereNothingIsLostByIt(t *testing.T) {
 		"there is no synchronous standby": {"0", "", nil, "no synchronous standby", ""},
 		"a member is missing":             {"0", "1", func(w *component.World, pods []*corev1.Pod) { w.Pods = pods[1:] }, "not all members", ""},
 		"the one before is going": {"0", "1", func(w *component.World, pods []*corev1.Pod) {
-			w.Pods = append(pods, memberPod("fediflow-postgres-3", streamingStatus))
+			w.Pods = append(w.Pods, memberPod("fediflow-postgres-3", streamingStatus))
 		}, "fediflow-postgres-3 is still going away", ""},
 		"the StatefulSet is missing": {"0", "1", func(w *component.World, _ []*corev1.Pod) {
 			delete(w.Objects, component.Key{Kind: "StatefulSet", Name: "fediflow-postgres"})

@@ -11,7 +11,8 @@ import (
 //
 // StorageSpec is the volume of each member of a component.
 type StorageSpecApplyConfiguration struct {
-	// size of the volume in bytes, for example 50Gi. Default: from the profile.
+	// size of the volume in bytes, for example 50Gi. Volumes that exist grow with it where their
+	// StorageClass has allowVolumeExpansion, and never shrink. Default: from the profile.
 	Size *resource.Quantity `json:"size,omitempty"`
 	// storageClassName is the StorageClass of the volume. It cannot be changed once volumes exist.
 	// Default: the default class of the Kubernetes cluster.
