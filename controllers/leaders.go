@@ -36,13 +36,13 @@ func (l *Leaders) Last(cluster types.NamespacedName) *v1alpha1.FailoverStatus {
 func (l *Leaders) Handler() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { l.see(e.Object, q) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { l.see(e.ObjectNew, q) },
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { l.see(ctx, e.Object, q) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { l.see(ctx, e.ObjectNew, q) },
 	}
 }
 
-func (l *Leaders) see(object client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-	for _, request := range clusterOf(context.Background(), object) {
+func (l *Leaders) see(ctx context.Context, object client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	for _, request := range clusterOf(ctx, object) {
 		if l.record(request.NamespacedName, object.GetName(), object.GetAnnotations(), time.Now()) {
 			queue.Add(request)
 		}

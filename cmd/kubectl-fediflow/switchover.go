@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
+	"github.com/fediflow/fediflow-operator/internal/apply"
 	"github.com/fediflow/fediflow-operator/internal/plan"
 )
 
@@ -59,12 +60,7 @@ func (c *connection) switchOver(ctx context.Context, out io.Writer, key client.O
 	if member != "" {
 		request += "/" + member
 	}
-	changed := cluster.DeepCopy()
-	if changed.Annotations == nil {
-		changed.Annotations = map[string]string{}
-	}
-	changed.Annotations[plan.AnnotationSwitchover] = request
-	if err := c.client.Patch(ctx, changed, client.MergeFrom(cluster)); err != nil {
+	if err := apply.Request(ctx, c.client, cluster, plan.AnnotationSwitchover, request); err != nil {
 		return fmt.Errorf("ask for a switchover: %w", err)
 	}
 	if timeout == 0 {

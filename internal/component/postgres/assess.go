@@ -145,7 +145,7 @@ func assess(p plan.Plan, w component.World) []component.Health {
 		case v1alpha1.DurabilitySynchronous:
 			health = health.Degrade(v1alpha1.ReasonNotReplicating, "no synchronous standby: writes are acknowledged by the primary alone")
 		case v1alpha1.DurabilityStrict:
-			health = health.Degrade(v1alpha1.ReasonNotReplicating, "no synchronous standby: writes wait for one, as durability Strict demands")
+			health = health.Degrade(v1alpha1.ReasonNotReplicating, "no synchronous standby: writes wait for one, as Strict demands")
 		case v1alpha1.DurabilityAsynchronous:
 		}
 	}

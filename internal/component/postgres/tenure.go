@@ -42,7 +42,9 @@ func (t Tenure) See(lock map[string]string, now time.Time) (Tenure, *v1alpha1.Fa
 	if taken.IsZero() {
 		taken = now
 	}
-	failover := &v1alpha1.FailoverStatus{From: t.Leader, To: leader, Time: metav1.NewTime(taken).Rfc3339Copy(), Cause: v1alpha1.FailoverServerStopped}
+	failover := &v1alpha1.FailoverStatus{
+		From: t.Leader, To: leader, Time: metav1.NewTime(taken).Rfc3339Copy(), Cause: v1alpha1.FailoverServerStopped,
+	}
 	lost := t.Released
 	switch {
 	case t.Released.IsZero():
