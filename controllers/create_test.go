@@ -164,11 +164,14 @@ func TestAFewLinesGiveACompletePlatform(t *testing.T) {
 		var budgets policyv1.PodDisruptionBudgetList
 		p.list(t, &budgets)
 		for _, budget := range budgets.Items {
-			want := 1
-			if budget.Name == names.PostgresPrimary() {
-				want = 0
+			standbys, primary := budget.Name == names.Component(plan.Postgres), budget.Name == names.PostgresPrimary()
+			if least := budget.Spec.MinAvailable; standbys || primary {
+				if least == nil || least.IntVal != 1 {
+					t.Errorf("%s keeps %v", budget.Name, least)
+				}
+				continue
 			}
-			if got := maxUnavailable(budget.Spec.MaxUnavailable); got != want {
+			if got := maxUnavailable(budget.Spec.MaxUnavailable); got != 1 {
 				t.Errorf("%s lets %d pods go", budget.Name, got)
 			}
 		}

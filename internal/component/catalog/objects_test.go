@@ -220,11 +220,19 @@ func TestEveryReplicatedWorkloadHasOneDisruptionBudgetThatLetsOnePodGo(t *testin
 		all := workloads(t, p)
 		budgets := only[*policyv1.PodDisruptionBudget](children(t, p))
 		for _, budget := range budgets {
-			want := "1"
-			if budget.Name == p.Name.PostgresPrimary() {
-				want = "0" // it goes when another took over
+			least, most := budget.Spec.MinAvailable, budget.Spec.MaxUnavailable
+			instances := int32(0)
+			if p.Database.Managed != nil {
+				instances = p.Database.Managed.Instances
 			}
-			if budget.Spec.MaxUnavailable == nil || budget.Spec.MaxUnavailable.String() != want || budget.Spec.MinAvailable != nil {
+			ok := most != nil && most.String() == "1" && least == nil
+			switch {
+			case budget.Name == p.Name.PostgresPrimary(): // it goes when another took over
+				ok = least != nil && least.IntVal == 1 && most == nil
+			case budget.Name == p.Name.Component(plan.Postgres) && instances > 1: // of the standbys, one
+				ok = least != nil && least.IntVal == instances-2 && most == nil
+			}
+			if !ok {
 				t.Errorf("budget %s is %v", budget.Name, budget.Spec)
 			}
 		}

@@ -124,10 +124,16 @@ func disruptionBudgets(p plan.Plan) []runtime.ApplyConfiguration {
 		return kube.Selector(p, plan.Postgres, nil).WithMatchExpressions(
 			acmeta.LabelSelectorRequirement().WithKey(plan.LabelRole).WithOperator(operator).WithValues(rolePrimary))
 	}
-	primary := kube.DisruptionBudget(p, plan.Postgres, p.Name.PostgresPrimary(), role(metav1.LabelSelectorOpIn))
-	primary.Spec.WithMaxUnavailable(intstr.FromInt32(0))
+	// A budget of what may be unavailable counts all pods of the StatefulSet, whatever it selects.
+	keeping := func(name string, operator metav1.LabelSelectorOperator, least int32) runtime.ApplyConfiguration {
+		budget := kube.DisruptionBudget(p, plan.Postgres, name, role(operator))
+		budget.Spec.MaxUnavailable = nil
+		budget.Spec.WithMinAvailable(intstr.FromInt32(least))
+		return budget
+	}
 	return []runtime.ApplyConfiguration{
-		kube.DisruptionBudget(p, plan.Postgres, name, role(metav1.LabelSelectorOpNotIn)), primary,
+		keeping(name, metav1.LabelSelectorOpNotIn, p.Database.Managed.Instances-2), //nolint:mnd // the primary, and one that may go
+		keeping(p.Name.PostgresPrimary(), metav1.LabelSelectorOpIn, 1),
 	}
 }
 
