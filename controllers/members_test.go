@@ -77,6 +77,10 @@ func TestMembersLeaveOneByOneAfterTheyHandedOverAndComeBackWithTheirVolumes(t *t
 		if numbers = slices.Compact(numbers); !slices.Equal(numbers, []string{"2", "1"}) && !slices.Equal(numbers, []string{"3", "2", "1"}) {
 			t.Errorf("the StatefulSet was given %v replicas", numbers)
 		}
+		// Restarts for a smaller budget come while there are others to take over.
+		if deleted := p.podDeletions(mark); len(slices.Compact(slices.Sorted(slices.Values(deleted)))) != len(deleted) {
+			t.Errorf("deleted %v", deleted)
+		}
 		if retired := p.retired(t); !slices.Equal(retired, []string{"data-fediflow-postgres-1", "data-fediflow-postgres-2"}) {
 			t.Errorf("retired are %v", retired)
 		}

@@ -74,13 +74,13 @@ func TestARegionThatIsNoLongerDeclaredIsRemovedAndNothingElse(t *testing.T) {
 }
 
 // Which members hold the newest data only the engines know.
-func TestMembersThatHoldDataAreNotRemoved(t *testing.T) {
+func TestMembersThatHoldDataAreNotRemovedByAProfile(t *testing.T) {
 	t.Parallel()
-	p := newPlatform(t, small)
+	p := newPlatform(t, small, func(s *v1alpha1.FediFlowClusterSpec) { s.Pooler = &v1alpha1.PoolerSpec{Replicas: new(int32(2))} })
 	p.waitReady(t)
 	mark, claims := current.wire.mark(), p.read(t, admin, &corev1.PersistentVolumeClaim{})
 	p.respec(t, func(s *v1alpha1.FediFlowClusterSpec) {
-		s.Database = &v1alpha1.DatabaseSpec{Managed: &v1alpha1.ManagedDatabaseSpec{Instances: new(int32(1))}}
+		s.Profile.Availability = v1alpha1.AvailabilitySingle
 		s.Redis = &v1alpha1.RedisSpec{Managed: &v1alpha1.ManagedRedisSpec{Queue: &v1alpha1.RedisQueueSpec{Replicas: new(int32(1))}}}
 	})
 	p.waitReady(t)

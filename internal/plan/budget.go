@@ -99,7 +99,7 @@ func (p *Plan) closeConnections(l *ledger) []Problem {
 	l.record("postgres.max_connections", managed.MaxConnections,
 		"poolers %d × %d pods (%d, and a quarter more while they roll) × (%d + %d) = %d, "+
 			"+ replication %d + operations %d + exporter %d + superuser %d, rounded up to 10",
-		len(p.Pooler.Accesses), surged(p.Pooler.Replicas), p.Pooler.Replicas, size, size/4, p.servers(size),
+		p.Pooler.used(), surged(p.Pooler.Replicas), p.Pooler.Replicas, size, size/4, p.servers(size),
 		replicationConnections, operationsConnections, exporterConnections, superuserConnections)
 	if size < wanted {
 		l.amend("pooler.default_pool_size", size, "%d cut down to fit the database's memory", wanted)
@@ -122,11 +122,16 @@ const reservedConnections = replicationConnections + operationsConnections + exp
 // servers are the connections of all pooler pods. After a failover, those of both poolers can meet
 // on one member.
 func (p *Plan) servers(size int32) int32 {
-	var servers int32
-	for range p.Pooler.Accesses {
-		servers += surged(p.Pooler.Replicas) * (size + size/4)
+	return p.Pooler.used() * surged(p.Pooler.Replicas) * (size + size/4)
+}
+
+// used is how many poolers have work: one that nobody reads through goes with the last replica. So
+// members restart for the smaller budget while there are others to take over, not when one is left.
+func (p *PoolerPlan) used() int32 {
+	if p.ReadAccess == ReadOnly {
+		return 2
 	}
-	return servers
+	return 1
 }
 
 func (p *Plan) connections(size int32) int32 { return roundUp(p.servers(size)+reservedConnections, 10) }

@@ -157,6 +157,11 @@ func TestWritesAndReadsStopRelyingOnTheLastStandbyBeforeItGoes(t *testing.T) {
 	if p.Pooler.ReadAccess != ReadWrite || len(p.Pooler.Accesses) != 2 {
 		t.Errorf("reads go through %s of %v", p.Pooler.ReadAccess, p.Pooler.Accesses)
 	}
+	facts.Members = map[string]int32{"fediflow-postgres": 1}
+	if after := mustResolve(t, testCluster(t, v1alpha1.SizeSmall, "database: {managed: {instances: 1}}"), facts); after.Database.Managed.MaxConnections != p.Database.Managed.MaxConnections {
+		t.Errorf("the last member restarts for max_connections %d", after.Database.Managed.MaxConnections)
+	}
+	facts.Members = map[string]int32{"fediflow-postgres": 2}
 	if _, problems := Resolve(testCluster(t, v1alpha1.SizeSmall,
 		"{profile: {size: Small, durability: Synchronous}, database: {managed: {instances: 1}}}"), facts); len(problems) != 1 {
 		t.Errorf("Synchronous without a standby: %v", problems)
