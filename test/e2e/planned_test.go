@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/fediflow/fediflow-operator/api/v1alpha1"
 	"github.com/fediflow/fediflow-operator/internal/plan"
@@ -88,11 +87,11 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// testRollingRestart: more memory is more shared_buffers, which PostgreSQL reads only when it starts.
+// testRollingRestart changes what PostgreSQL reads only when it starts, and nothing of the poolers.
 func testRollingRestart(t *testing.T, env *environment) {
 	env.planned(t, "rolling", func(*corev1.Pod) {
 		env.change(t, func(spec *v1alpha1.FediFlowClusterSpec) {
-			spec.Database.Managed.Resources = &v1alpha1.ResourceOverride{Memory: new(resource.MustParse("640Mi"))}
+			spec.Database.Managed.Parameters["track_activity_query_size"] = "2048"
 		})
 	}, func(*corev1.Pod) {})
 }
