@@ -201,9 +201,16 @@ func (r *FediFlowClusterReconciler) request(cluster *v1alpha1.FediFlowCluster, p
 	}
 	pass.Database.Switchover = judged
 	if judged.State == v1alpha1.SwitchoverPending {
-		pass.Wake(now.Add(retryWorking))
+		pass.Wake(later(handover.Due, now.Add(retryWorking)))
 	}
 	return handover
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // apply writes the objects of every component whose gate is open, and prunes. It returns how many

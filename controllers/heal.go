@@ -40,14 +40,14 @@ func (o *Operations) healDatabase(ctx context.Context, p plan.Plan, world compon
 // restart of the operator the time begins anew.
 type lostMembers struct {
 	mutex sync.Mutex
-	since map[client.ObjectKey]map[types.UID]time.Time
+	since map[client.ObjectKey]map[postgres.Lost]time.Time
 }
 
-func (l *lostMembers) see(now time.Time, p plan.Plan, world component.World) map[types.UID]time.Time {
+func (l *lostMembers) see(now time.Time, p plan.Plan, world component.World) map[postgres.Lost]time.Time {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	if l.since == nil {
-		l.since = map[client.ObjectKey]map[types.UID]time.Time{}
+		l.since = map[client.ObjectKey]map[postgres.Lost]time.Time{}
 	}
 	key := client.ObjectKey{Namespace: p.Namespace, Name: string(p.Name)}
 	found := postgres.NotFollowing(l.since[key], now, p, world)
@@ -61,5 +61,6 @@ func (l *lostMembers) see(now time.Time, p plan.Plan, world component.World) map
 func (l *lostMembers) forget(p plan.Plan, member types.UID) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	delete(l.since[client.ObjectKey{Namespace: p.Namespace, Name: string(p.Name)}], member)
+	maps.DeleteFunc(l.since[client.ObjectKey{Namespace: p.Namespace, Name: string(p.Name)}],
+		func(lost postgres.Lost, _ time.Time) bool { return lost.Pod == member })
 }

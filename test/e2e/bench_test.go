@@ -63,6 +63,7 @@ func TestBenchResize(t *testing.T) {
 		for _, pod := range env.pods(t, plan.Postgres) {
 			changed := pod.DeepCopy()
 			delete(changed.Annotations, plan.AnnotationTemplateHash)
+			changed.Labels["bench"] = "rolled" // the operator hears of labels, and of no annotation but Patroni's
 			if err := env.client.Patch(t.Context(), changed, client.MergeFrom(&pod)); err != nil {
 				t.Fatal(err)
 			}

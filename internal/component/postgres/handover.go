@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,8 @@ type Handover struct {
 	From, To string
 	// Reason is for logs.
 	Reason string
+	// Due is when it will be time; zero where it is.
+	Due time.Time
 }
 
 // PrimarySince is when the primary took the leader lock; zero where there is none.
@@ -36,7 +39,7 @@ func PrimarySince(p plan.Plan, w component.World) time.Time {
 
 // Requested judges a request for a switchover: TIME or TIME/MEMBER, TIME as in RFC 3339. A request
 // is done when a primary took the lock after it; so nothing needs to be remembered. It returns nil
-// where there is no request.
+// where there is no request. One that is pending is to be judged again when it is due.
 func Requested(request string, now time.Time, p plan.Plan, w component.World) (*v1alpha1.SwitchoverStatus, Handover) {
 	if request == "" || p.Database.Managed == nil {
 		return nil, Handover{}
@@ -59,12 +62,12 @@ func Requested(request string, now time.Time, p plan.Plan, w component.World) (*
 	case named && member == leader:
 		return judged(v1alpha1.SwitchoverDone, "%s was primary already", leader), Handover{}
 	case now.Before(at):
-		return judged(v1alpha1.SwitchoverPending, "it is not yet time"), Handover{}
+		return judged(v1alpha1.SwitchoverPending, "it is not yet time"), Handover{Due: at}
 	}
 	obstacle, successor := nextPrimary(member, p, w, Successors(p, w))
 	switch {
 	case now.Sub(at) > requestExpiry:
-		return judged(v1alpha1.SwitchoverExpired, "not possible within %s: %s", requestExpiry, orElse(obstacle, "Patroni refused")),
+		return judged(v1alpha1.SwitchoverExpired, "not possible within %s: %s", requestExpiry, cmp.Or(obstacle, "Patroni refused")),
 			Handover{}
 	case obstacle != "":
 		return judged(v1alpha1.SwitchoverPending, "waiting: %s", obstacle), Handover{}
@@ -89,13 +92,6 @@ func nextPrimary(named string, p plan.Plan, w component.World, successors []stri
 			named, strings.Join(successors, " or ")), ""
 	}
 	return "", named
-}
-
-func orElse(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
 }
 
 // migrating says whether a migration Job is at work.

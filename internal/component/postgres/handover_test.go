@@ -60,6 +60,9 @@ func TestARequestedSwitchoverIsDoneOnceAndInTime(t *testing.T) {
 			if judged.State != c.state || !strings.Contains(judged.Message, c.says) || judged.Request != c.request {
 				t.Errorf("%v", *judged)
 			}
+			if early := c.says == "not yet"; early != handover.Due.Equal(noon) || !early && !handover.Due.IsZero() {
+				t.Errorf("it is due at %s", handover.Due)
+			}
 			if handover.To != c.to || (handover.From == "fediflow-postgres-0") != (c.to != "") {
 				t.Errorf("%v", handover)
 			}

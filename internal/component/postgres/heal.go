@@ -36,10 +36,17 @@ const (
 	reinitializeAfter = 2 * time.Minute
 )
 
+// Lost is a member that does not follow, in one state: whoever gets into another one has time anew,
+// such as a member that has just copied the primary for hours and is about to stream.
+type Lost struct {
+	Pod   types.UID
+	State string
+}
+
 // NotFollowing are the members that do not stream from a ready primary, with the time since when: the
 // one that was known, or now. Without a ready primary nobody can follow.
-func NotFollowing(known map[types.UID]time.Time, now time.Time, p plan.Plan, w component.World) map[types.UID]time.Time {
-	found := map[types.UID]time.Time{}
+func NotFollowing(known map[Lost]time.Time, now time.Time, p plan.Plan, w component.World) map[Lost]time.Time {
+	found := map[Lost]time.Time{}
 	if p.Database.Managed == nil || !PrimaryReady(p, w) {
 		return found
 	}
@@ -48,9 +55,10 @@ func NotFollowing(known map[types.UID]time.Time, now time.Time, p plan.Plan, w c
 		if pod.Name == Leader(p, w) || pod.DeletionTimestamp != nil || stateOf(pod) == "streaming" || claimsToLead(pod) {
 			continue
 		}
-		found[pod.UID] = now
-		if since, ok := known[pod.UID]; ok {
-			found[pod.UID] = since
+		lost := Lost{pod.UID, stateOf(pod)}
+		found[lost] = now
+		if since, ok := known[lost]; ok {
+			found[lost] = since
 		}
 	}
 	return found
@@ -63,18 +71,17 @@ func NotFollowing(known map[types.UID]time.Time, now time.Time, p plan.Plan, w c
 // not follow long after that, although its server runs, cannot: it gets new data. That is safe
 // because there is a ready primary and it is another member; one that copies or replays is left
 // alone.
-func Heal(notFollowing map[types.UID]time.Time, now time.Time, p plan.Plan, w component.World) Remedy {
+func Heal(notFollowing map[Lost]time.Time, now time.Time, p plan.Plan, w component.World) Remedy {
 	if remedy := killed(p, w); remedy.Action != RemedyNone {
 		return remedy
 	}
 	since := PrimarySince(p, w)
 	for _, pod := range Pods(p, w) {
-		from, lost := notFollowing[pod.UID]
-		started := startedAt(pod)
+		state, started := stateOf(pod), startedAt(pod)
+		from, lost := notFollowing[Lost{pod.UID, state}]
 		if !lost || started.IsZero() || since.IsZero() {
 			continue
 		}
-		state := stateOf(pod)
 		switch {
 		case started.Before(since) && now.Sub(from) >= restartAfter && state != "creating replica":
 			return Remedy{pod, RemedyRestart}

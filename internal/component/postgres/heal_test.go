@@ -69,7 +69,10 @@ func TestAMemberThatDoesNotFollowIsHealed(t *testing.T) {
 func TestNobodyIsHealedWhereItMightBeTheLastGoodCopy(t *testing.T) {
 	status := `{"state":"running","role":"replica"}`
 	now := noon.Add(time.Hour)
-	long := map[types.UID]time.Time{"fediflow-postgres-0": noon, "fediflow-postgres-1": noon, "fediflow-postgres-2": noon}
+	long := map[Lost]time.Time{}
+	for _, pod := range startedPods(noon, status) {
+		long[Lost{pod.UID, "running"}] = noon
+	}
 	for name, w := range map[string]component.World{
 		"the primary is not ready": led(noon, "", func() []*corev1.Pod {
 			pods := startedPods(noon.Add(time.Minute), status)
@@ -89,6 +92,25 @@ func TestNobodyIsHealedWhereItMightBeTheLastGoodCopy(t *testing.T) {
 	w := led(noon, "fediflow-postgres-1", startedPods(noon.Add(time.Minute), status)...)
 	if lost := NotFollowing(long, now, small(t), w); len(lost) != 1 {
 		t.Errorf("not following are %v", lost)
+	}
+}
+
+// A copy may take hours: its end is no reason for another one.
+func TestAMemberThatGetsOnHasTimeAnew(t *testing.T) {
+	const cloning, running = `{"state":"creating replica","role":"replica"}`, `{"state":"running","role":"replica"}`
+	see := func(known map[Lost]time.Time, status string, at time.Time) (map[Lost]time.Time, Remedy) {
+		p, w := small(t), led(noon, "fediflow-postgres-1", startedPods(noon.Add(time.Minute), status)...)
+		lost := NotFollowing(known, at, p, w)
+		return lost, Heal(lost, at, p, w)
+	}
+	lost, _ := see(nil, cloning, noon.Add(2*time.Minute))
+	lost, _ = see(lost, cloning, noon.Add(5*time.Hour))
+	lost, remedy := see(lost, running, noon.Add(5*time.Hour+time.Second))
+	if remedy.Action != RemedyNone {
+		t.Errorf("a member that has just copied the primary is healed: %v", remedy)
+	}
+	if _, remedy := see(lost, running, noon.Add(6*time.Hour)); remedy.Action != RemedyReinitialize {
+		t.Errorf("one that does not go on from there is not: %v", remedy)
 	}
 }
 
