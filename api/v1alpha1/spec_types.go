@@ -341,7 +341,7 @@ type StorageSpec struct {
 	// StorageClass has allowVolumeExpansion, and never shrink. Default: from the profile.
 	// +optional
 	Size *resource.Quantity `json:"size,omitempty"`
-	// storageClassName is the StorageClass of the volume. It cannot be changed once volumes exist.
+	// storageClassName is the StorageClass of new volumes; those that exist keep theirs.
 	// Default: the default class of the Kubernetes cluster.
 	// +optional
 	// +kubebuilder:validation:MinLength=1

@@ -14,7 +14,7 @@ type StorageSpecApplyConfiguration struct {
 	// size of the volume in bytes, for example 50Gi. Volumes that exist grow with it where their
 	// StorageClass has allowVolumeExpansion, and never shrink. Default: from the profile.
 	Size *resource.Quantity `json:"size,omitempty"`
-	// storageClassName is the StorageClass of the volume. It cannot be changed once volumes exist.
+	// storageClassName is the StorageClass of new volumes; those that exist keep theirs.
 	// Default: the default class of the Kubernetes cluster.
 	StorageClassName *string `json:"storageClassName,omitempty"`
 }
